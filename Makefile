@@ -1,0 +1,37 @@
+# make demo [VIDEO=concert.mp4]   install into .venv, analyze the video (or a clip made on the spot), show the report
+# make test                       install into .venv, run the tests
+# make bench                      measure speed and memory, as ratios in one run
+# make constraints                pin the versions of all dependencies anew
+
+PYTHON ?= python3
+VENV ?= .venv
+VIDEO ?=
+BIN := $(VENV)/bin
+
+.PHONY: demo test bench constraints clean
+
+demo: $(VENV)/.installed
+	$(BIN)/crowdmood demo $(if $(VIDEO),"$(VIDEO)")
+
+test: $(VENV)/.installed
+	$(BIN)/python -m pytest
+
+bench: $(VENV)/.installed
+	$(BIN)/python tests/bench.py
+
+$(VENV)/.installed: setup.cfg pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "crowdmood needs Python 3.11 or newer; name it: make PYTHON=python3.11 demo"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test,train]'
+	@touch $@
+
+# A CPU-only build of torch is published as 2.x.y+cpu; without the suffix the line fits every build.
+constraints: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet 'pip-tools>=7.4,<8'
+	$(BIN)/pip-compile --quiet --extra test --extra train --strip-extras --no-header --no-annotate \
+	  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file constraints.txt setup.cfg
+	sed -i 's/+cpu$$//; /^#/d; /^$$/d' constraints.txt
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

@@ -1,0 +1,3 @@
+from crowdmood.cli import main
+
+main()

@@ -1,0 +1,187 @@
+"""The whole job: a recording in, a complete run out; resumable at every step.
+
+    probe -> plan -> scan the chunks that are not there yet -> link -> complete tables -> catalog
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic
+
+import numpy as np
+
+from crowdmood import __version__, catalog, persons, tables
+from crowdmood.errors import CrowdmoodError, ResultsError, VideoError
+from crowdmood.executors import EXECUTORS
+from crowdmood.files import sha256_of
+from crowdmood.models import EXPRESSION_NET, FACE_DETECTOR, Model, find_model
+from crowdmood.options import Execution, Options
+from crowdmood.results import Run, find_run
+from crowdmood.runtimes import Device, choose_device
+from crowdmood.scan import Chunk, Outcome, Scan, plan
+from crowdmood.video import DECODERS, Recording, Sampling, probe, select
+
+DEFAULT_RESULTS = "crowdmood-results"
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything decided before the first frame is decoded."""
+
+    recording: Recording
+    options: Options
+    execution: Execution
+    device: Device
+    results: Path
+    run: str
+    models: dict[str, str]
+    chunks: list[Chunk]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is: chunks of all chunks, faces found by this process, and what it is doing ('scan' or 'link')."""
+
+    chunks_done: int
+    chunks: int
+    faces: int
+    step: str
+
+
+Report = Callable[[Progress], None]
+
+
+def analyze(path: str | Path, options: Options = Options(), execution: Execution = Execution(),
+            results: str | Path | None = None, progress: Report = lambda _: None) -> Run:
+    """Analyze one recording and return its complete run.
+
+    The same recording with the same options and models is the same run: running again goes on where a stopped run
+    ended, and does nothing when it is complete. results: the results folder; None is $CROWDMOOD_RESULTS or
+    ./crowdmood-results. progress is called after each finished chunk.
+    Raises VideoError, ModelError, ResultsError or CrowdmoodError; what was finished stays.
+    """
+    job = prepare(path, options, execution, results)
+    with lock(job.results, job.run):
+        if not is_complete(job):
+            scan(job, progress)
+            link(job)
+        tables.remove_parts(job.results, job.run)
+    catalog.refresh(job.results)
+    return find_run(job.results, job.run)
+
+
+def prepare(path: str | Path, options: Options, execution: Execution, results: str | Path | None) -> Job:
+    """Look at the recording and decide what is to be done. Writes nothing."""
+    if options.decoder not in DECODERS:
+        raise VideoError(f"unknown decoder '{options.decoder}'; known: {', '.join(DECODERS)}")
+    models = [find_model(FACE_DETECTOR, options.detector), find_model(EXPRESSION_NET, options.expression)]
+    device = choose_device(execution.device, execution.runtime, execution.threads)
+    recording = probe(Path(path))
+    wanted = select(recording, Sampling(options.sample_fps), options.start_s, options.end_s)
+    if not len(wanted):
+        raise VideoError(f"{recording.path.name}: no frame between {options.start_s:g} s and the end asked for; "
+                         f"the recording is {recording.duration_s or recording.time[-1]:.1f} s long")
+    return Job(recording, options, execution, device, results_folder(results), run_id(recording, options, models),
+               {model.name: model.card["files"]["weights.safetensors"] for model in models}, plan(recording, wanted))
+
+
+def results_folder(given: str | Path | None) -> Path:
+    """The results folder that was asked for, absolute."""
+    return Path(given or os.environ.get("CROWDMOOD_RESULTS") or DEFAULT_RESULTS).absolute()
+
+
+def run_id(recording: Recording, options: Options, models: list[Model]) -> str:
+    """The digest (12 hexadecimal digits) of all that decides a run's rows."""
+    facts = [recording.digest, options.rows(), [sha256_of(model.folder / "card.toml") for model in models],
+             tables.SCHEMA_VERSION]
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
+
+
+@contextmanager
+def lock(results: Path, run: str) -> Iterator[None]:
+    """Keep a run to one process at a time; the lock ends with the process. Raises ResultsError when it is taken."""
+    path = results / "runs" / f".run={run}.lock"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = open(path, "w")  # noqa: SIM115 closed below; it stays, since removing it would let two in
+    except OSError as error:
+        raise ResultsError(f"results folder {results} cannot be written: {error.strerror}") from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise ResultsError(f"run {run} is being analyzed by another process; wait for it or stop it") from error
+        yield
+
+
+def is_complete(job: Job) -> bool:
+    return (tables.read_run(job.results, job.run) or {}).get("status") == "complete"
+
+
+def scan(job: Job, progress: Report) -> None:
+    """Scan the chunks that have no part yet. A failure is written into the run's row and raised."""
+    done = tables.parts_done(job.results, job.run)
+    tasks = [chunk for chunk in job.chunks if chunk.number not in done]
+    before = tables.read_run(job.results, job.run) or {}
+    row = describe(job) | {"started": before.get("started") or datetime.now(UTC), "chunks_done": len(done),
+                           "seconds": before.get("seconds") or 0.0}
+    tables.write_run(job.results, row)
+    catalog.refresh(job.results)  # so that SQL sees the run while it goes on
+    began, faces = monotonic(), 0
+    progress(Progress(len(done), len(job.chunks), faces, "scan"))
+    try:
+        for outcome in outcomes(job, tasks):
+            done.add(outcome.chunk)
+            faces += outcome.faces
+            progress(Progress(len(done), len(job.chunks), faces, "scan"))
+    except CrowdmoodError as error:
+        row |= {"status": "failed", "error": str(error), "finished": datetime.now(UTC)}
+        raise
+    finally:
+        tables.write_run(job.results, row | {"chunks_done": len(done), "seconds": row["seconds"] + monotonic() - began})
+    progress(Progress(len(done), len(job.chunks), faces, "link"))
+
+
+def outcomes(job: Job, tasks: list[Chunk]) -> Iterator[Outcome]:
+    """Scan chunks with as many workers as were asked for, the threads shared out between them."""
+    workers = min(job.execution.workers, len(tasks))
+    executor = EXECUTORS["processes" if workers > 1 else "serial"]
+    device = replace(job.device, threads=max(1, job.device.threads // max(1, workers)))
+    return executor(Scan(job.recording, job.options, device, job.results, job.run), tasks, workers)
+
+
+def link(job: Job) -> None:
+    """Give every face its track and person, and write the run's final tables."""
+    began = monotonic()
+    faces = tables.read_parts(job.results, job.run, "faces", ["frame", "time_s", "x1", "y1", "x2", "y2", "score"])
+    frames = tables.read_parts(job.results, job.run, "frames", ["frame", "time_s", "signature"])
+    if not len(frames["frame"]):
+        raise VideoError(f"{job.recording.path.name}: none of its frames could be decoded")
+    box = np.stack([faces[side] for side in ("x1", "y1", "x2", "y2")], axis=1)
+    links = persons.link(persons.FaceRows(faces["frame"], faces["time_s"], box, faces["score"]),
+                         persons.FrameRows(frames["frame"], frames["time_s"], frames["signature"]))
+    row = tables.read_run(job.results, job.run) or {}
+    tables.complete(job.results, job.run, links, finished=datetime.now(UTC),
+                    seconds=row["seconds"] + monotonic() - began)
+
+
+def describe(job: Job) -> dict:
+    """The run's row, as far as it is known before the scan."""
+    video = job.recording
+    return {
+        "run": job.run, "recording": video.path.name, "path": str(video.path.absolute()), "digest": video.digest,
+        "size_bytes": video.size_bytes, "container": video.container, "codec": video.codec, "width": video.width,
+        "height": video.height, "rotation": video.rotation, "duration_s": video.duration_s,
+        "time_base": str(video.time_base), "frames_promised": video.frames_promised,
+        "decoder": job.options.decoder, "device": job.device.name, "runtime": job.device.runtime,
+        "sample_fps": job.options.sample_fps, "options": job.options.rows(), "models": job.models,
+        "version": __version__, "status": "running", "chunks": len(job.chunks),
+    }

@@ -1,0 +1,44 @@
+"""`crowdmood analyze`."""
+
+from __future__ import annotations
+
+import click
+
+from crowdmood.cli.settings import analysis_settings, results_option
+
+
+@click.command()
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
+@analysis_settings
+@results_option
+@click.option("--report/--no-report", default=True, show_default=True, help="Build the HTML report and timeline.png.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per recording, one a line.")
+@click.option("--quiet", "-q", is_flag=True, help="No progress display.")
+@click.pass_context
+def analyze(context: click.Context, sources: tuple[str, ...], results: str | None, report: bool, as_json: bool,
+            quiet: bool, **settings) -> None:
+    """Analyze recordings: files, folders, globs.
+
+    Finds the faces in SOURCE, reads the expressions shown, follows persons, and writes tables and a report into the
+    results folder. A stopped analysis goes on where it was when the same command is run again.
+
+    \b
+      crowdmood analyze concert.mp4
+      crowdmood analyze lectures/ --sample-fps 2 --workers 4
+      crowdmood analyze hall.mov --tiles 2x3 --start 1:30 --end 12:00
+      crowdmood analyze 'shows/*.mkv' --results /data/shows --json
+    """
+    from crowdmood.batch import analyze_all
+    from crowdmood.cli.display import Display
+    from crowdmood.cli.settings import split
+    from crowdmood.sources import expand
+
+    options, execution = split(settings)
+    paths = expand(sources)
+    with Display(quiet=quiet, recordings=len(paths)) as display:
+        failed = 0
+        for item in analyze_all(paths, options, execution, results, report, display.progress):
+            failed += item.error is not None
+            display.result(item, as_json)
+    if failed:
+        context.exit(3 if len(paths) > 1 else 1)

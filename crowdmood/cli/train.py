@@ -1,0 +1,17 @@
+"""`crowdmood train`: a group of its own, one module per model kind."""
+
+from __future__ import annotations
+
+import click
+
+from crowdmood.cli import Lazy
+
+TRAINABLE = {
+    "expression": ("train_expression", "Train the expression net on labelled faces."),
+    "detector": ("train_detector", "Train the face detector on pictures with boxes."),
+}
+
+
+@click.group(cls=Lazy, table=TRAINABLE)
+def train() -> None:
+    """Train a model. Training goes on where it was stopped, and ends with a model folder and its card."""

@@ -1,0 +1,69 @@
+"""Who does the work: this process, or a pool of processes.
+
+An executor is a function (work, tasks, workers) -> Iterator[Outcome]. ``work`` takes a list of tasks and yields an
+outcome for each; it must be picklable for ``processes``. The outcomes come in any order.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import wait
+from typing import TypeVar
+
+from crowdmood.errors import CrowdmoodError
+
+Task = TypeVar("Task")
+Outcome = TypeVar("Outcome")
+Work = Callable[[Sequence[Task]], Iterator[Outcome]]
+
+SHARES = 4  # stretches of neighbouring tasks a worker gets one after the other; more would decode more twice
+
+
+def serial(work: Work, tasks: Sequence[Task], workers: int = 1) -> Iterator[Outcome]:
+    """Do all tasks in this process, in order."""
+    yield from work(tasks)
+
+
+def processes(work: Work, tasks: Sequence[Task], workers: int) -> Iterator[Outcome]:
+    """Do the tasks in ``workers`` processes. Workers end with this process, however it ends."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent) as pool:
+        try:
+            running = [pool.submit(_all, work, share) for share in stretches(tasks, workers * SHARES)]
+            for future in as_completed(running):
+                yield from future.result()
+        except BrokenProcessPool as error:
+            raise CrowdmoodError("a worker process was killed, most likely for lack of memory; "
+                                 "run the same command again to go on, with fewer --workers") from error
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def stretches(tasks: Sequence[Task], count: int) -> list[Sequence[Task]]:
+    """Cut a sequence into at most ``count`` neighbouring stretches whose lengths differ by at most one."""
+    count = min(count, len(tasks))
+    edges = [len(tasks) * i // count for i in range(count + 1)] if count else [0]
+    return [tasks[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+
+
+def _all(work: Work, tasks: Sequence[Task]) -> list:
+    return list(work(tasks))
+
+
+def _end_with_parent() -> None:
+    """A parent killed by SIGKILL cannot end its workers; so they watch for its end."""
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+EXECUTORS = {"serial": serial, "processes": processes}

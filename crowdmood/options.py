@@ -1,0 +1,73 @@
+"""What can be asked of an analysis. ``Options`` change the rows and so belong to a run's id; ``Execution`` does not."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass
+
+from crowdmood.errors import CrowdmoodError
+
+Rectangle = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is analyzed and how closely.
+
+    sample_fps: frames analyzed per second of recording, None for every frame; start_s, end_s: seconds from the first
+    displayed frame, end_s None for the end; imgsz: longer side of the detector's input, pixels, a multiple of 32;
+    tiles: 'auto', 'off' or 'RxC'; min_face: smallest face kept, pixels; roi: x1 y1 x2 y2 in pixels; ignore: rectangles
+    whose faces are dropped; decoder: 'av' or 'decord'; detector, expression: model folders, None for those that ship.
+    Raises CrowdmoodError when a value makes no sense.
+    """
+
+    sample_fps: float | None = 5.0
+    start_s: float = 0.0
+    end_s: float | None = None
+    imgsz: int = 640
+    tiles: str = "auto"
+    min_face: float = 12.0
+    roi: Rectangle | None = None
+    ignore: tuple[Rectangle, ...] = ()
+    decoder: str = "av"
+    detector: str | None = None
+    expression: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.sample_fps is not None and not 0 < self.sample_fps <= 1000:
+            raise CrowdmoodError(f"sample_fps must be above 0 and at most 1000, or 'all', not {self.sample_fps:g}")
+        if self.start_s < 0 or (self.end_s is not None and self.end_s <= self.start_s):
+            raise CrowdmoodError(f"the end ({self.end_s} s) must come after the start ({self.start_s} s)")
+        if self.imgsz % 32 or not 64 <= self.imgsz <= 4096:
+            raise CrowdmoodError(f"imgsz must be a multiple of 32 from 64 to 4096, not {self.imgsz}")
+        if self.tiles not in ("auto", "off") and not re.fullmatch(r"[1-9]x[1-9]", self.tiles.lower()):
+            raise CrowdmoodError(f"tiles must be auto, off, or rows x columns such as 2x3, not '{self.tiles}'")
+        if not 1 <= self.min_face <= 10_000:
+            raise CrowdmoodError(f"min_face must be from 1 to 10000 pixels, not {self.min_face:g}")
+        for x1, y1, x2, y2 in (*self.ignore, *([self.roi] if self.roi else [])):
+            if not (0 <= x1 < x2 and 0 <= y1 < y2):
+                raise CrowdmoodError(f"a rectangle is x1,y1,x2,y2 with x1 < x2 and y1 < y2, not {x1},{y1},{x2},{y2}")
+
+    def rows(self) -> dict:
+        """What goes into the run's id and its ``options`` column: all but the model folders, whose content counts."""
+        return {name: value for name, value in asdict(self).items() if name not in ("detector", "expression")}
+
+
+@dataclass(frozen=True)
+class Execution:
+    """Where and how the work is done; the rows are the same.
+
+    device: 'auto', 'cpu', 'cuda', 'cuda:N'; runtime: 'auto', 'openvino', 'onnx', 'torch'; workers: processes, 1 for
+    this one; threads: CPU threads in all, None for every core this process may use.
+    """
+
+    device: str = "auto"
+    runtime: str = "auto"
+    workers: int = 1
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.workers <= 1024:
+            raise CrowdmoodError(f"workers must be from 1 to 1024, not {self.workers}")
+        if self.threads is not None and self.threads < 1:
+            raise CrowdmoodError(f"threads must be at least 1, not {self.threads}")

@@ -1,0 +1,231 @@
+"""Networks on what this machine has: OpenVINO or ONNX Runtime on the CPU, torch on CUDA (and on the CPU, to compare).
+
+A network is a function from uint8 pictures to float32 results:
+
+    network(pictures uint8 (n, h, w, c)) -> float32 (n, ...)
+
+Turning bytes into the network's floats happens on the device: a quarter of the memory travels.
+Results of one picture do not depend on what else is in the batch, nor on the number of threads.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from crowdmood.errors import CrowdmoodError, ModelError
+from crowdmood.models import FACE_DETECTOR, Model
+
+Network = Callable[[np.ndarray], np.ndarray]
+
+GPU_BATCH = 64
+
+
+@dataclass(frozen=True)
+class Device:
+    """Where networks run. ``name``: cpu, cuda:0, ...; ``runtime``: openvino, onnx or torch; ``threads``: CPU threads."""
+
+    name: str
+    runtime: str
+    threads: int
+
+
+def choose_device(name: str = "auto", runtime: str = "auto", threads: int | None = None) -> Device:
+    """Turn ``auto|cpu|cuda|cuda:N`` and ``auto|openvino|onnx|torch`` into what will really be used.
+
+    ``auto`` takes CUDA when there is one. Raises CrowdmoodError when the device or the combination does not exist.
+    """
+    threads = threads or len(os.sched_getaffinity(0))
+    if name == "auto":
+        name = "cuda:0" if cuda_devices() else "cpu"
+    if name == "cpu":
+        return Device("cpu", _known(runtime if runtime != "auto" else "openvino"), threads)
+    name = "cuda:0" if name == "cuda" else name
+    found = cuda_devices()
+    if name not in found:
+        there = ", ".join(["cpu", *found])
+        raise CrowdmoodError(f"device {name} is not there; this machine has: {there}")
+    if runtime not in ("auto", "torch"):
+        raise CrowdmoodError(f"runtime {runtime} does not run on {name}; use --runtime torch or --device cpu")
+    return Device(name, "torch", threads)
+
+
+def cuda_devices() -> list[str]:
+    """The CUDA devices torch can use, as ``cuda:0``, ``cuda:1``, ...; asks torch only when a driver is loaded."""
+    if not os.path.exists("/proc/driver/nvidia") and not os.path.exists("/dev/nvidiactl"):
+        return []
+    import torch
+
+    return [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+
+
+def load_network(model: Model, device: Device, per_request: int = 1) -> Network:
+    """Load a model for a device.
+
+    per_request: how many pictures one CPU inference takes; batches are cut into that many, and the pieces run
+    side by side, one thread each.
+    Raises ModelError when a weight file is missing, damaged, or refused by the runtime.
+    """
+    try:
+        return RUNTIMES[device.runtime](model, device, per_request)
+    except (RuntimeError, ValueError, KeyError) as error:
+        raise ModelError(f"{model.kind} {model.name} cannot be loaded by {device.runtime}: {error}") from error
+
+
+def _known(runtime: str) -> str:
+    if runtime not in RUNTIMES:
+        raise CrowdmoodError(f"unknown runtime '{runtime}'; known: {', '.join(RUNTIMES)}")
+    return runtime
+
+
+def _scale(model: Model) -> float:
+    """What the network's bytes are divided by before its first layer."""
+    return float(model.card["input"].get("scale", 1.0))
+
+
+def _openvino(model: Model, device: Device, per_request: int) -> Network:
+    import openvino
+
+    core = openvino.Core()
+    plain = core.read_model(model.file("model.onnx"))
+    settings = {
+        "PERFORMANCE_HINT": "THROUGHPUT",
+        # One thread per request and full precision: results depend neither on the machine's
+        # number of cores nor on its bfloat16 units.
+        "NUM_STREAMS": str(device.threads),
+        "INFERENCE_NUM_THREADS": str(device.threads),
+        "INFERENCE_PRECISION_HINT": "f32",
+    }
+    queues: dict[tuple[int, ...], openvino.AsyncInferQueue] = {}
+
+    def queue_for(shape: tuple[int, ...]) -> openvino.AsyncInferQueue:
+        # A fixed shape is compiled once and runs faster than a dynamic one; a recording has one or two.
+        if shape not in queues:
+            compiled = core.compile_model(_byte_input(plain.clone(), shape, _scale(model)), "CPU", settings)
+            queues[shape] = openvino.AsyncInferQueue(compiled, device.threads)
+        return queues[shape]
+
+    def network(pictures: np.ndarray) -> np.ndarray:
+        queue = queue_for((per_request, *pictures.shape[1:]))
+        results: list[np.ndarray | None] = [None] * -(-len(pictures) // per_request)
+
+        def keep(request, at):
+            results[at] = request.get_output_tensor().data.copy()
+
+        queue.set_callback(keep)
+        for at in range(len(results)):
+            piece = pictures[at * per_request:(at + 1) * per_request]
+            queue.start_async({0: _filled(piece, per_request)}, at)
+        queue.wait_all()
+        return np.concatenate(results)[:len(pictures)] if results else _nothing(queue)
+
+    return network
+
+
+def _byte_input(graph, shape: tuple[int, ...], scale: float):
+    """Give an ONNX graph of float NCHW input a fixed uint8 NHWC one."""
+    import openvino
+    from openvino.preprocess import PrePostProcessor
+
+    n, height, width, channels = shape
+    graph.reshape([n, channels, height, width])
+    steps = PrePostProcessor(graph)
+    steps.input().tensor().set_element_type(openvino.Type.u8).set_layout(openvino.Layout("NHWC"))
+    steps.input().preprocess().convert_element_type(openvino.Type.f32).scale(scale)
+    steps.input().model().set_layout(openvino.Layout("NCHW"))
+    return steps.build()
+
+
+def _filled(piece: np.ndarray, size: int) -> np.ndarray:
+    """A piece of a batch, filled up with black pictures to ``size``."""
+    if len(piece) == size:
+        return np.ascontiguousarray(piece)
+    full = np.zeros((size, *piece.shape[1:]), np.uint8)
+    full[:len(piece)] = piece
+    return full
+
+
+def _nothing(queue) -> np.ndarray:
+    shape = queue[0].get_output_tensor().shape
+    return np.zeros((0, *shape[1:]), np.float32)
+
+
+def _onnx(model: Model, device: Device, per_request: int) -> Network:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = device.threads
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(str(model.file("model.onnx")), options, providers=["CPUExecutionProvider"])
+    name, scale = session.get_inputs()[0].name, np.float32(_scale(model))
+
+    def network(pictures: np.ndarray) -> np.ndarray:
+        floats = np.ascontiguousarray(pictures.transpose(0, 3, 1, 2), dtype=np.float32) / scale
+        return session.run(None, {name: floats})[0]
+
+    return network
+
+
+def _torch(model: Model, device: Device, per_request: int) -> Network:
+    import torch
+
+    cuda = device.name != "cpu"
+    net = _torch_module(model).eval().to(device.name)
+    net = net.half() if cuda else net
+    if not cuda:
+        torch.set_num_threads(device.threads)
+    scale = _scale(model)
+
+    @torch.inference_mode()
+    def run(pictures: np.ndarray) -> np.ndarray:
+        bytes_ = torch.from_numpy(np.ascontiguousarray(pictures))
+        if cuda:
+            bytes_ = bytes_.pin_memory().to(device.name, non_blocking=True)
+        floats = bytes_.permute(0, 3, 1, 2).to(torch.float16 if cuda else torch.float32) / scale
+        return net(floats).float().cpu().numpy()
+
+    return in_batches(run, GPU_BATCH, torch.OutOfMemoryError)
+
+
+def _torch_module(model: Model):
+    weights = model.file("weights.safetensors")
+    if model.kind == FACE_DETECTOR:
+        from crowdmood.yolo_net import face_network
+
+        return face_network(weights)
+    from crowdmood.expression_net import expression_network
+
+    return expression_network(weights)
+
+
+def in_batches(run: Network, size: int, out_of_memory: type[BaseException]) -> Network:
+    """A network that takes any number of pictures, ``size`` at a time; ``size`` is halved for good when memory ends.
+
+    Raises ``out_of_memory`` when even one picture is too much.
+    """
+    limit = size
+
+    def network(pictures: np.ndarray) -> np.ndarray:
+        nonlocal limit
+        results, at = [], 0
+        while at < len(pictures) or not results:
+            try:
+                results.append(run(pictures[at:at + limit]))
+                at += limit
+            except out_of_memory:
+                if limit == 1:
+                    raise
+                limit //= 2
+        return np.concatenate(results)
+
+    return network
+
+
+RUNTIMES: dict[str, Callable[[Model, Device, int], Network]] = {
+    "openvino": _openvino,
+    "onnx": _onnx,
+    "torch": _torch,
+}
