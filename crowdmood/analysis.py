@@ -8,7 +8,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -24,13 +23,10 @@ from crowdmood.executors import EXECUTORS
 from crowdmood.files import sha256_of
 from crowdmood.models import EXPRESSION_NET, FACE_DETECTOR, Model, find_model
 from crowdmood.options import Execution, Options
-from crowdmood.results import Run, find_run
+from crowdmood.results import Run, find_run, results_folder
 from crowdmood.runtimes import Device, choose_device
 from crowdmood.scan import Chunk, Outcome, Scan, plan
 from crowdmood.video import DECODERS, Recording, Sampling, probe, select
-
-DEFAULT_RESULTS = "crowdmood-results"
-
 
 @dataclass(frozen=True)
 class Job:
@@ -91,11 +87,6 @@ def prepare(path: str | Path, options: Options, execution: Execution, results: s
                          f"the recording is {recording.duration_s or recording.time[-1]:.1f} s long")
     return Job(recording, options, execution, device, results_folder(results), run_id(recording, options, models),
                {model.name: model.card["files"]["weights.safetensors"] for model in models}, plan(recording, wanted))
-
-
-def results_folder(given: str | Path | None) -> Path:
-    """The results folder that was asked for, absolute."""
-    return Path(given or os.environ.get("CROWDMOOD_RESULTS") or DEFAULT_RESULTS).absolute()
 
 
 def run_id(recording: Recording, options: Options, models: list[Model]) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from crowdmood import analysis
 from crowdmood.errors import CrowdmoodError
 from crowdmood.options import Execution, Options
-from crowdmood.results import Run, find_run
+from crowdmood.results import Run, find_run, results_folder
 
 __all__ = ["CrowdmoodError", "Run", "analyze", "open_run"]
 
@@ -29,4 +29,4 @@ def analyze(path: str | Path, *, results: str | Path | None = None, **settings) 
 
 def open_run(name: str, results: str | Path | None = None) -> Run:
     """A run that is already there, by its id (or the beginning of it) or its recording's name. Raises ResultsError."""
-    return find_run(analysis.results_folder(results), name)
+    return find_run(results_folder(results), name)

@@ -123,12 +123,16 @@ def naive(video: Path, wanted: np.ndarray) -> Callable:
     """
     import pandas
     import torch
+    from safetensors.torch import load_file
 
     from crowdmood.expression_net import expression_network
-    from crowdmood.yolo_net import yolo
+    from crowdmood.yolo_net import ARCHITECTURE, new_face_network, quiet_ultralytics
 
     face, expression = find_model(FACE_DETECTOR), find_model(EXPRESSION_NET)
-    detector = yolo(face.file("weights.safetensors"))
+    detector = quiet_ultralytics().YOLO(ARCHITECTURE, verbose=False)
+    detector.model = new_face_network()
+    detector.model.load_state_dict({name: tensor.float() for name, tensor
+                                    in load_file(face.file("weights.safetensors")).items()}, strict=False)
     net = expression_network(expression.file("weights.safetensors")).eval()
     square = CropSettings(expression.card["input"]["margin"], expression.card["input"]["shift_y"])
     chosen = set(wanted.tolist())

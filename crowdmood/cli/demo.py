@@ -19,7 +19,7 @@ def demo(context: click.Context, video: str | None, results: str | None) -> None
       crowdmood demo
       crowdmood demo concert.mp4
     """
-    from crowdmood.analysis import results_folder
+    from crowdmood.results import results_folder
     from crowdmood.cli.analyze import analyze
 
     if video is None:

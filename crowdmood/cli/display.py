@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from crowdmood.batch import Item
 from crowdmood.clock import format_time
 from crowdmood.labels import EXPRESSIONS
+from crowdmood.report import MINUTES_FROM_S, report_sql
 from crowdmood.results import Run
-
-SUMMARY = """
-SELECT count(*) AS faces, count(*) FILTER (usable) AS usable, {means} FROM faces
-"""
-HAPPIEST = """
-SELECT second, happy, persons FROM timeline WHERE happy IS NOT NULL ORDER BY happy DESC, second LIMIT 1
-"""
-
 
 class Display:
     """A progress bar while recordings are analyzed, and a summary of each when it is done."""
@@ -59,14 +52,15 @@ class Display:
 
 
 def figures(run: Run) -> dict:
-    """A run in a few figures: faces, usable faces, persons, share of each expression, happiest second."""
-    means = ", ".join(f"avg({name}) FILTER (usable) AS {name}" for name in EXPRESSIONS)
-    mix = run.sql(SUMMARY.format(means=means)).to_pylist()[0]
-    best = run.sql(HAPPIEST).to_pylist()
+    """A run in a few figures, asked with the queries of the report, so that both say the same."""
+    seen = run.sql(report_sql("overview")).to_pylist()[0]
+    best = run.sql(report_sql("happiest")).to_pylist()
+    long = seen["end_s"] - seen["start_s"] >= MINUTES_FROM_S
     return {
-        "faces": mix.pop("faces"), "usable_faces": mix.pop("usable"), "persons": run.info["persons"],
-        "frames": run.info["frames_analyzed"], "duration_s": run.info["duration_s"], "mix": mix,
-        "happiest": best[0] if best else None,
+        **{name: seen[name] for name in ("frames", "faces", "usable_faces", "persons", "coverage", "positivity")},
+        "duration_s": run.info["duration_s"],
+        "mix": {name: seen[name] for name in EXPRESSIONS},
+        "happiest": next((row for row in best if row["span"] == ("minute" if long else "second")), None),
     }
 
 
@@ -80,23 +74,23 @@ def as_object(item: Item) -> dict:
 
 def print_summary(item: Item) -> None:
     """The small table at the end of an analysis."""
-    seen = figures(item.run)
-    info = item.run.info
-    table = Table(title=None, show_header=False, box=None, pad_edge=False)
-    table.add_column(style="bold")
-    table.add_column()
+    for name, text in summary(item):
+        click.echo(f"{name:<10} {text}")
+
+
+def summary(item: Item) -> Iterator[tuple[str, str]]:
+    """Name and text of each line of the small table."""
+    seen, info = figures(item.run), item.run.info
     duration = format_time(seen["duration_s"]) if seen["duration_s"] is not None else "unknown length"
-    table.add_row("recording", f"{info['recording']}  {duration}, {seen['frames']:,} frames analyzed")
-    table.add_row("run", f"{item.run.id}  {info['decoder']}, {info['runtime']} on {info['device']}, "
-                         f"{info['seconds']:.1f} s")
-    table.add_row("persons", f"{seen['persons']:,}")
-    table.add_row("faces", f"{seen['faces']:,}, of which {seen['usable_faces']:,} clear enough to be read")
+    yield "recording", f"{info['recording']}, {duration}, {seen['frames']:,} frames analyzed"
+    yield "run", f"{item.run.id}, {info['decoder']}, {info['runtime']} on {info['device']}, {info['seconds']:.1f} s"
+    yield "persons", f"{seen['persons']:,}"
+    yield "faces", f"{seen['faces']:,}, of which {seen['usable_faces']:,} clear enough to be read"
     if seen["usable_faces"]:
         shares = sorted(seen["mix"].items(), key=lambda pair: -pair[1])
-        table.add_row("shown", "  ".join(f"{name} {share:.0%}" for name, share in shares if share >= 0.005))
+        yield "shown", ", ".join(f"{name} {share:.0%}" for name, share in shares)
         best = seen["happiest"]
-        table.add_row("happiest", f"{format_time(best['second'])}  happy {best['happy']:.0%}, "
-                                  f"persons {best['persons']}")
+        yield "happiest", (f"{best['span']} {format_time(best['start_s'])}, happy {best['happy']:.0%}, "
+                           f"{best['faces']} faces of {best['persons']} persons")
     if item.report is not None:
-        table.add_row("report", str(item.report))
-    Console(soft_wrap=True, markup=False, highlight=False).print(table)
+        yield "report", str(item.report)
