@@ -161,7 +161,7 @@ def link(job: Job) -> None:
                          persons.FrameRows(frames["frame"], frames["time_s"], frames["signature"]))
     row = tables.read_run(job.results, job.run) or {}
     tables.complete(job.results, job.run, links, finished=datetime.now(UTC),
-                    seconds=row["seconds"] + monotonic() - began)
+                    seconds=row["seconds"] + monotonic() - began, **tables.part_counts(job.results, job.run))
 
 
 def describe(job: Job) -> dict:
@@ -171,7 +171,7 @@ def describe(job: Job) -> dict:
         "run": job.run, "recording": video.path.name, "path": str(video.path.absolute()), "digest": video.digest,
         "size_bytes": video.size_bytes, "container": video.container, "codec": video.codec, "width": video.width,
         "height": video.height, "rotation": video.rotation, "duration_s": video.duration_s,
-        "time_base": str(video.time_base), "frames_promised": video.frames_promised,
+        "time_base": str(video.time_base), "frames_promised": video.frames_promised, "frames_found": len(video),
         "decoder": job.options.decoder, "device": job.device.name, "runtime": job.device.runtime,
         "sample_fps": job.options.sample_fps, "options": job.options.rows(), "models": job.models,
         "version": __version__, "status": "running", "chunks": len(job.chunks),

@@ -68,7 +68,6 @@ class Outcome:
     chunk: int
     frames: int
     faces: int
-    count: DecodeCount
 
 
 @dataclass(frozen=True)
@@ -101,8 +100,9 @@ class Scan:
                 rows = look((batch for _, batch in batches if batch is not None), eyes)
                 tables.write_part(self.results, self.run, number,
                                   tables.part_table("frames", self.run, frame_columns(rows)),
-                                  tables.part_table("faces", self.run, face_columns(rows)))
-                yield Outcome(number, len(rows.frame), len(rows.faces), counts[number])
+                                  tables.part_table("faces", self.run, face_columns(rows)),
+                                  **count_columns(counts[number]))
+                yield Outcome(number, len(rows.frame), len(rows.faces))
 
     def _pictures(self, chunks: Sequence[Chunk], counts: dict) -> Iterator[tuple[int, FrameBatch | None]]:
         """Batches of all chunks, one after the other, so that decoding never waits for a chunk's end."""
@@ -156,6 +156,11 @@ def _read(faces: Sequence[Faces], crops: Sequence[np.ndarray], eyes: Eyes) -> Ex
 def _joined_expressions(parts: Sequence[Expressions]) -> Expressions:
     return Expressions(*(np.concatenate([getattr(part, name) for part in parts])
                          for name in ("probability", "sharpness", "usable")))
+
+
+def count_columns(count: DecodeCount) -> dict[str, int]:
+    """What a chunk adds to columns of the run's row."""
+    return {"frames_decoded": count.decoded, "frames_missing": count.missing, "damaged_packets": count.damaged_packets}
 
 
 def frame_columns(rows: ChunkRows) -> dict[str, np.ndarray]:

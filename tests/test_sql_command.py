@@ -216,8 +216,8 @@ def test_help_loads_nothing_heavy():
     for command in ("sql", "runs"):
         script = (
             f"import sys\nfrom crowdmood.cli import crowdmood\ntry: crowdmood(['{command}', '--help'])\n"
-            "except SystemExit: pass\nprint(sorted({'duckdb', 'pyarrow', 'numpy', 'torch'} &
-            set(sys.modules)))"
+            "except SystemExit: pass\n"
+            "print(sorted({'duckdb', 'pyarrow', 'numpy', 'torch'} & set(sys.modules)))"
         )
         ended = subprocess.run(
             [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60

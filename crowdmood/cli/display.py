@@ -13,8 +13,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from crowdmood.batch import Item
 from crowdmood.clock import format_time
 from crowdmood.labels import EXPRESSIONS
-from crowdmood.report import MINUTES_FROM_S, report_sql
+from crowdmood.report import MINUTES_FROM_S
 from crowdmood.results import Run
+from crowdmood.sql_reports import report_sql
 
 class Display:
     """A progress bar while recordings are analyzed, and a summary of each when it is done."""

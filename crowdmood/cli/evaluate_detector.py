@@ -8,20 +8,46 @@ import click
 
 
 @click.command("detector")
-@click.option("--data", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True,
-              help="Folder with test.parquet: pictures and boxes that were not trained on.")
-@click.option("--model", "folder", type=click.Path(file_okay=False, path_type=Path),
-              help="A model folder. [default: the shipped one]")
-@click.option("--imgsz", type=click.IntRange(min=32), default=640, show_default=True,
-              help="Longer side of what the network sees.")
-@click.option("--against", type=click.Path(exists=True, dir_okay=False, path_type=Path),
-              help="YuNet's ONNX file, to be measured beside it on the same pictures.")
-@click.option("--runtime", type=click.Choice(["openvino", "onnx", "torch"]), default="openvino", show_default=True)
+@click.option(
+    "--data",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    required=True,
+    help="Folder with test.parquet: pictures and boxes that were not trained on.",
+)
+@click.option(
+    "--model",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="A model folder. [default: the shipped one]",
+)
+@click.option(
+    "--imgsz",
+    type=click.IntRange(min=32),
+    default=640,
+    show_default=True,
+    help="Longer side of what the network sees.",
+)
+@click.option(
+    "--against",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="YuNet's ONNX file, to be measured beside it on the same pictures.",
+)
+@click.option(
+    "--runtime", type=click.Choice(["openvino", "onnx", "torch"]), default="openvino", show_default=True
+)
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads. [default: all]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--write", is_flag=True, help="Put the figures into the model's card and README.")
-def detector(data: Path, folder: Path | None, imgsz: int, against: Path | None, runtime: str, threads: int | None,
-             as_json: bool, write: bool) -> None:
+def detector(
+    data: Path,
+    folder: Path | None,
+    imgsz: int,
+    against: Path | None,
+    runtime: str,
+    threads: int | None,
+    as_json: bool,
+    write: bool,
+) -> None:
     """Average precision and recall by size of face, on pictures the detector has not seen."""
     import json
 

@@ -1,0 +1,145 @@
+"""Runs in a results folder: find one, read its tables, list them all."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from crowdmood import catalog
+from crowdmood.errors import ResultsError
+from crowdmood.schemas import KEYS, TABLES
+from crowdmood.tables import part_numbers, read_run
+
+DEFAULT_RESULTS = "crowdmood-results"
+LIST_RUNS = """
+SELECT run, recording, status, error, started, finished, duration_s, seconds,
+       frames_analyzed AS frames, faces, persons, chunks, chunks_done
+FROM runs
+ORDER BY started, run
+"""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One recording analyzed in one way.
+
+    id: the run's id. results: the results folder. The tables (docs/tables.md) are read from disk each time
+    they are asked for, as Arrow; `.to_pandas()` makes them pandas. A run that is not complete has the faces
+    and frames that were scanned so far.
+    """
+
+    id: str
+    results: Path
+
+    @property
+    def faces(self) -> pa.Table:
+        """One row per face per analyzed frame, in time order."""
+        return self._table("faces")
+
+    @property
+    def frames(self) -> pa.Table:
+        """One row per analyzed frame, in time order."""
+        return self._table("frames")
+
+    @property
+    def persons(self) -> pa.Table:
+        """One row per person, in order of first appearance."""
+        return self._table("persons")
+
+    @property
+    def timeline(self) -> pa.Table:
+        """One row per second."""
+        return self._table("timeline")
+
+    def sql(self, query: str) -> pa.Table:
+        """The answer to a query in which faces, frames, persons, timeline and runs are this run's alone.
+
+        Raises ResultsError when the query is wrong or does anything but read.
+        """
+        return catalog.fetch(self.results, query, self.id)
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """The run's row: the recording's facts, options, models, state. Raises ResultsError if it is gone."""
+        row = read_run(self.results, self.id)
+        if row is None:
+            raise ResultsError(f"run {self.id} is no longer in {self.results}")
+        return row
+
+    @property
+    def report_folder(self) -> Path:
+        """Where the run's report lies, or will lie."""
+        return self.results / "reports" / self.info["recording"] / self.id
+
+    @property
+    def report(self) -> Path | None:
+        """The run's HTML report, None when it has not been made."""
+        path = self.report_folder / "index.html"
+        return path if path.is_file() else None
+
+    def _table(self, table: str) -> pa.Table:
+        rows = self.sql(f"SELECT * FROM {table} ORDER BY {', '.join(KEYS[table])}")
+        return rows.cast(TABLES[table])
+
+
+def results_folder(given: str | Path | None = None) -> Path:
+    """The results folder, absolute: the one given, else $CROWDMOOD_RESULTS, else ./crowdmood-results."""
+    return Path(given or os.environ.get("CROWDMOOD_RESULTS") or DEFAULT_RESULTS).absolute()
+
+
+def find_run(results: str | Path, name: str) -> Run:
+    """The run whose id is `name` or begins with it, or whose recording is called so, its ending or not.
+
+    Raises ResultsError when there is none or more than one; it lists the known ones.
+    """
+    results = Path(results).absolute()
+    if read_run(results, name) is not None:
+        return Run(name, results)
+    known = catalog.fetch(
+        results, "SELECT run, recording, path, started FROM runs ORDER BY started, run"
+    ).to_pylist()
+    matches = [row for row in known if _matches(row, name)]
+    if len(matches) == 1:
+        return Run(matches[0]["run"], results)
+    if matches:
+        raise ResultsError(f"{len(matches)} runs match '{name}': {_listed(matches)}; give an id")
+    if not known:
+        raise ResultsError(f"no runs in {results} yet; `crowdmood analyze VIDEO` makes one")
+    raise ResultsError(f"no run matches '{name}'; known: {_listed(known)}")
+
+
+def list_runs(results: str | Path) -> list[dict[str, Any]]:
+    """All runs, oldest first, each a dict.
+
+    run, recording, status ('complete', 'unfinished', 'failed'), error, started, finished (datetime, UTC or
+    None), duration_s, seconds, frames, faces, persons (None before it is complete), chunks, chunks_done: for
+    a run that is not complete frames, faces and chunks_done are what its parts hold now. Raises ResultsError
+    when there is no such folder.
+    """
+    rows = catalog.fetch(Path(results), LIST_RUNS).to_pylist()
+    for row in rows:
+        if row["status"] != "complete":
+            row |= _so_far(Path(results), row["run"])
+            row["status"] = "unfinished" if row["status"] == "running" else row["status"]
+    return rows
+
+
+def _so_far(results: Path, run: str) -> dict[str, int]:
+    counts = "SELECT (SELECT count(*) FROM frames) AS frames, (SELECT count(*) FROM faces) AS faces"
+    return catalog.fetch(results, counts, run).to_pylist()[0] | {
+        "chunks_done": len(part_numbers(results, "faces", run))
+    }
+
+
+def _matches(row: dict[str, Any], name: str) -> bool:
+    recording = row["recording"]
+    return row["run"].startswith(name) or name in (recording, Path(recording).stem, row["path"])
+
+
+def _listed(rows: list[dict[str, Any]], most: int = 10) -> str:
+    texts = [f"{row['run']} ({row['recording']})" for row in rows[-most:]]
+    return ", ".join(["...", *texts] if len(rows) > most else texts)

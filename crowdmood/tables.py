@@ -1,0 +1,297 @@
+"""The Parquet tables of a results folder: parts while a run is scanned, one file per table at its end.
+
+    runs/run=<id>.parquet                  the run's row
+    frames/run=<id>/part-000123.parquet    frames of a chunk
+    faces/run=<id>/part-000123.parquet     faces of a chunk; written last: a chunk that has it is finished
+    faces/run=<id>/faces.parquet           frames|persons|timeline/run=<id>.parquet: the complete run
+
+The same rows give the same bytes: text is encoded anew, row groups are cut anew, nothing of the time of
+writing or of the parts' boundaries goes into a file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from crowdmood.errors import ResultsError
+from crowdmood.files import write_aside
+from crowdmood.schemas import FACES, FRAMES, PARTS, PERSONS, RUNS, SCHEMA_VERSION, TIMELINE, part_table
+
+if TYPE_CHECKING:
+    from crowdmood.persons import Links
+
+__all__ = ["SCHEMA_VERSION", "complete", "part_numbers", "part_counts", "part_path", "part_table", "parts_done", "read_parts",
+           "read_run", "remove_parts", "table_path", "write_part", "write_run", "write_table"]
+
+ROW_GROUP = 122_880  # rows; what DuckDB takes at once
+
+
+def table_path(results: Path, table: str, run: str) -> Path:
+    """Where the finished file of `table` ('faces', 'frames', 'persons', 'timeline', 'runs') of a run lies."""
+    folder = Path(results) / table
+    return folder / f"run={run}" / "faces.parquet" if table == "faces" else folder / f"run={run}.parquet"
+
+
+def part_path(results: Path, table: str, run: str, chunk: int) -> Path:
+    """Where the part of `table` ('faces' or 'frames') of a chunk lies."""
+    return Path(results) / table / f"run={run}" / f"part-{chunk:06d}.parquet"
+
+
+def part_numbers(results: Path, table: str, run: str) -> list[int]:
+    """Chunks that have a part of `table`, whole or not, in order."""
+    paths = (Path(results) / table / f"run={run}").glob("part-*.parquet")
+    return sorted(int(path.stem.removeprefix("part-")) for path in paths)
+
+
+def write_part(results: Path, run: str, chunk: int, frames: pa.Table, faces: pa.Table, **counts: int) -> None:
+    """Write the rows of a finished chunk: frames first, faces last, each aside and then renamed.
+
+    frames, faces: made by `part_table`. Chunks are in time order: all of chunk 3 comes before chunk 4.
+    counts: columns of the run's row that add up over chunks, such as damaged_packets; `part_counts` adds them up.
+    Raises ResultsError when the folder cannot be written.
+    """
+    with _writing(results):
+        for table, rows in (("frames", frames), ("faces", faces)):
+            noted = PARTS[table].with_metadata({**PARTS[table].metadata, "counts": json.dumps(counts, sort_keys=True)})
+            with write_aside(part_path(results, table, run, chunk)) as aside:
+                write_table(aside, noted, [rows])
+
+
+def part_counts(results: Path, run: str) -> dict[str, int]:
+    """The counts given to `write_part`, summed over the parts of a run."""
+    total: Counter[str] = Counter()
+    for path in _parts(results, "frames", run):
+        total.update(json.loads(pq.read_schema(path).metadata[b"counts"]))
+    return dict(total)
+
+
+def parts_done(results: Path, run: str) -> set[int]:
+    """Chunks whose parts are whole. A part that is empty, cut short or lacks its sister is removed."""
+    done = set()
+    with _writing(results):
+        for chunk in {number for table in PARTS for number in part_numbers(results, table, run)}:
+            parts = [part_path(results, table, run, chunk) for table in PARTS]
+            if all(map(_is_whole, parts)):
+                done.add(chunk)
+            else:
+                for part in parts:
+                    part.unlink(missing_ok=True)
+    return done
+
+
+def read_parts(results: Path, run: str, table: str, columns: list[str]) -> dict[str, np.ndarray]:
+    """Some columns over all parts of a run in time order, each an array (n,); `signature` uint8 (n, 180)."""
+    parts = [pq.ParquetFile(path).read(columns=columns) for path in _parts(results, table, run)]
+    return {
+        name: np.concatenate([_numpy(part[name]) for part in (PARTS[table].empty_table(), *parts)])
+        for name in columns
+    }
+
+
+def write_run(results: Path, row: Mapping[str, Any]) -> None:
+    """Write a run's row. row: `run` and any of RUNS' columns (others NULL); schema_version is filled in.
+
+    options and models may be dicts (stored as JSON), started and finished datetimes with a time zone.
+    """
+    values = dict.fromkeys(RUNS.names) | dict(row) | {"schema_version": SCHEMA_VERSION}
+    for name in ("options", "models"):
+        if isinstance(values[name], dict):
+            values[name] = json.dumps(values[name], sort_keys=True)
+    if unknown := set(values) - set(RUNS.names):
+        raise ValueError(f"not columns of runs: {sorted(unknown)}")
+    with _writing(results), write_aside(table_path(results, "runs", values["run"])) as aside:
+        write_table(aside, RUNS, [pa.Table.from_pylist([values], schema=_plain(RUNS))])
+
+
+def read_run(results: Path, run: str) -> dict[str, Any] | None:
+    """A run's row as written (options and models as dicts), or None."""
+    path = table_path(results, "runs", run)
+    if not _is_whole(path):
+        return None
+    row = pq.ParquetFile(path).read().to_pylist()[0]
+    return row | {name: json.loads(row[name]) for name in ("options", "models") if row[name]}
+
+
+def complete(results: Path, run: str, links: Links, **facts: Any) -> None:
+    """Turn a run's parts into its final tables, mark its row complete (with `facts` in it), remove the parts.
+
+    links: track and person int32 (m,) for all faces (-1: none, stored as NULL), cut bool (n,) for all frames,
+    in the order of `read_parts`. Killed at any instant it can be called again with the same links and gives
+    byte-equal files, as long as the row is not yet complete; after that only `remove_parts` is left to do.
+    The facts faces, persons, frames_analyzed, chunks_done, status and error are set here; give finished,
+    seconds, frames_decoded ... Raises ResultsError when the run has no row or the folder cannot be written,
+    ValueError when links do not fit the parts.
+    """
+    row = read_run(results, run)
+    if row is None:
+        raise ResultsError(f"run {run} has no row in {Path(results) / 'runs'}; analyze the recording again")
+    with _writing(results), ExitStack() as renames:
+        # Left in reverse: faces takes its place first. From then on its parts no longer count in the views.
+        asides = {
+            table: renames.enter_context(write_aside(table_path(results, table, run)))
+            for table in ("timeline", "persons", "frames", "faces")
+        }
+        counts = _write_final(results, run, links, asides)
+    write_run(results, row | facts | counts | {"status": "complete", "error": None})
+    remove_parts(results, run)
+
+
+def remove_parts(results: Path, run: str) -> None:
+    """Remove the parts of a complete run and whatever a killed process left aside. Raises ResultsError."""
+    with _writing(results):
+        for table in PARTS:
+            folder = Path(results) / table / f"run={run}"
+            for path in [*folder.glob("part-*.parquet"), *folder.glob(".*.tmp")]:
+                path.unlink(missing_ok=True)
+        for path in Path(results).glob(f"*/.run={run}.parquet.*.tmp"):
+            path.unlink(missing_ok=True)
+        if (folder := Path(results) / "frames" / f"run={run}").is_dir():
+            folder.rmdir()
+
+
+def write_table(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> int:
+    """Write tables one after the other as one Parquet file, in row groups of ROW_GROUP; returns its rows."""
+    rows = 0
+    text = [field.name for field in schema if pa.types.is_dictionary(field.type)]
+    with pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=text) as writer:
+        for group in _regrouped(tables, _plain(schema)):
+            writer.write_table(group.cast(schema), row_group_size=ROW_GROUP)
+            rows += len(group)
+    return rows
+
+
+def _regrouped(tables: Iterable[pa.Table], plain: pa.Schema) -> Iterator[pa.Table]:
+    held = plain.empty_table()
+    for table in tables:
+        held = pa.concat_tables([held, table.cast(plain)])
+        while len(held) >= ROW_GROUP:
+            yield held[:ROW_GROUP].combine_chunks()
+            held = held[ROW_GROUP:]
+    if len(held):
+        yield held.combine_chunks()
+
+
+def _write_final(results: Path, run: str, links: Links, asides: Mapping[str, Path]) -> dict[str, int]:
+    """Write the four tables to `asides`; the counts for the run's row."""
+    faces = write_table(asides["faces"], FACES, _linked_faces(results, run, links))
+    with duckdb.connect() as database:
+        # One thread: the order in which DuckDB adds floats, and so their last bits, is always the same.
+        database.execute("SET threads = 1")
+        database.execute("SET temp_directory = ?", [str(Path(results) / ".tmp")])
+        database.register("scanned", _cut_frames(results, run, links))
+        database.register("recording", pq.ParquetFile(table_path(results, "runs", run)).read())
+        database.from_parquet(str(asides["faces"])).create_view("faces")
+        frames = _write_query(database, "frames", asides["frames"], FRAMES)
+        database.from_parquet(str(asides["frames"])).create_view("frames")
+        persons = _write_query(database, "persons", asides["persons"], PERSONS)
+        _write_query(database, "timeline", asides["timeline"], TIMELINE)
+    return {
+        "faces": faces,
+        "persons": persons,
+        "frames_analyzed": frames,
+        "chunks_done": len(part_numbers(results, "faces", run)),
+    }
+
+
+def _write_query(database: duckdb.DuckDBPyConnection, table: str, path: Path, schema: pa.Schema) -> int:
+    query = (files("crowdmood") / "sql" / f"{table}.sql").read_text()
+    reader = pa.RecordBatchReader.from_stream(database.sql(query))
+    return write_table(path, schema, (pa.Table.from_batches([batch]) for batch in reader))
+
+
+def _linked_faces(results: Path, run: str, links: Links) -> Iterator[pa.Table]:
+    """The parts of faces in time order, with track, person and expressiveness."""
+    columns = read_parts(results, run, "faces", ["neutral", "usable"])
+    if not len(links.track) == len(links.person) == len(columns["neutral"]):
+        raise ValueError(f"{len(links.track)} tracks for {len(columns['neutral'])} faces")
+    expressiveness = _expressiveness(np.asarray(links.person), **columns)
+    added = [
+        pa.array(values, kind, mask=np.asarray(missing))
+        for values, kind, missing in (
+            (links.track, pa.int32(), links.track < 0),
+            (links.person, pa.int32(), links.person < 0),
+            (expressiveness, pa.float32(), np.isnan(expressiveness)),
+        )
+    ]
+    start = 0
+    for path in _parts(results, "faces", run):
+        part = pq.ParquetFile(path).read()
+        columns = part.columns + [column[start : start + len(part)] for column in added]
+        start += len(part)
+        yield pa.Table.from_arrays(columns, FACES.names)
+
+
+def _expressiveness(person: np.ndarray, neutral: np.ndarray, usable: np.ndarray) -> np.ndarray:
+    """1 - neutral minus its median over the person's usable faces, float32 (m,); NaN on unusable faces."""
+    counted = usable & ~np.isnan(neutral) & (person > 0)
+    order = np.flatnonzero(counted)[np.lexsort((neutral[counted], person[counted]))]
+    last = person.max(initial=0) + 1
+    edges = np.searchsorted(person[order], np.arange(last + 1))
+    first, end = edges[:-1], edges[1:]
+    median = np.full(last, np.nan, np.float32)
+    seen, values = end > first, neutral[order]
+    median[seen] = (values[(first + end - 1)[seen] // 2] + values[(first + end)[seen] // 2]) / 2
+    return np.where(counted, median[person] - neutral, np.nan).astype(np.float32)
+
+
+def _cut_frames(results: Path, run: str, links: Links) -> pa.Table:
+    names = [name for name in PARTS["frames"].names if name != "signature"]
+    parts = [pq.ParquetFile(path).read(columns=names) for path in _parts(results, "frames", run)]
+    rows = pa.concat_tables(parts)
+    if len(rows) != len(links.cut):
+        raise ValueError(f"{len(links.cut)} cuts for {len(rows)} frames")
+    return rows.append_column("cut", pa.array(links.cut, pa.bool_()))
+
+
+def _parts(results: Path, table: str, run: str) -> list[Path]:
+    return [part_path(results, table, run, chunk) for chunk in part_numbers(results, table, run)]
+
+
+def _plain(schema: pa.Schema) -> pa.Schema:
+    """The schema with text as it is, not dictionary-encoded: dictionaries differ from part to part."""
+    return pa.schema(
+        [field.with_type(pa.string()) if pa.types.is_dictionary(field.type) else field for field in schema],
+        metadata=schema.metadata,
+    )
+
+
+def _numpy(column: pa.ChunkedArray) -> np.ndarray:
+    if pa.types.is_fixed_size_binary(column.type):
+        width = column.type.byte_width
+        return np.frombuffer(b"".join(column.to_pylist()), np.uint8).reshape(-1, width)
+    return column.to_numpy()
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a Parquet file is there and reaches to its last byte, where its index is."""
+    try:
+        pq.read_metadata(path)
+    except FileNotFoundError:
+        return False
+    except PermissionError as error:
+        raise ResultsError(f"{path} cannot be read: permission denied") from error
+    except (pa.ArrowInvalid, OSError):
+        return False
+    return True
+
+
+@contextmanager
+def _writing(results: Path) -> Iterator[None]:
+    """Turn what the operating system refuses (no space, no permission) into a ResultsError."""
+    try:
+        yield
+    except OSError as error:
+        raise ResultsError(
+            f"results folder {results} cannot be written: {error.strerror or error}"
+        ) from error

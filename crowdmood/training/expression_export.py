@@ -1,0 +1,218 @@
+"""From a checkpoint to a model folder: weights, ONNX file, card and README."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from crowdmood.errors import CrowdmoodError
+from crowdmood.expression_net import (
+    SIDE,
+    ExpressionNet,
+    count_multiplications,
+    count_parameters,
+    expression_network,
+    save_weights,
+)
+from crowdmood.files import sha256_of, write_aside
+from crowdmood.labels import EXPRESSIONS
+from crowdmood.models import EXPRESSION_NET, read_model
+from crowdmood.training.expression import State, load_checkpoint, predict
+from crowdmood.training.expression_card import card_text, readme_text
+from crowdmood.training.expression_data import LabelledFaces, read_faces, training_rows
+from crowdmood.training.expression_evaluation import evaluate, share, shipped_logits
+from crowdmood.training.expression_thresholds import choose_thresholds, fit_temperature
+
+OPSET = 17
+AGREEMENT = 1e-4  # largest difference between a logit of ONNX Runtime and of torch
+
+# Medians over 1,472 of 1,500 faces drawn from train (seed 0; four times enlarged, with a grey border), boxes by
+# YuNet (forehead to chin): side of the crop / longer side of the box; the crop's centre below the box's, in sides
+# of the crop; root of the box's area / side of the crop.
+GEOMETRY = {"margin": 0.98, "shift_y": -0.015, "size_ratio": 0.9}
+
+LICENCE = "AGPL-3.0-or-later for the weights; the pictures they were learned from have terms of their own"
+PROVENANCE = (
+    "trained from random weights by `crowdmood train expression` on FER2013 pictures with FERPlus votes"
+)
+LIMITS = (
+    "Reads the expression shown, not what a person feels. Not for decisions about single persons. No labels of "
+    "skin tone, age or origin were available, so differences between groups are unknown."
+)
+
+
+def write_model(checkpoint: Path, data: Path, folder: Path) -> Iterator[str]:
+    """Writes the averaged weights of a checkpoint as a model folder, calibrated on public_test and measured
+    on private_test.
+
+    Yields lines that say what was found. Raises CrowdmoodError where ONNX Runtime and torch disagree.
+    """
+    state, faces = load_checkpoint(checkpoint), read_faces(data)
+    judge = faces.where((faces.split == "public_test") & (faces.majority >= 0))
+    if not len(judge):
+        raise CrowdmoodError(f"{data}: no row of the split 'public_test' has a majority of votes")
+    heads = choose_head(state.average, judge)
+    yield "public_test, majority: " + ", ".join(f"{name} {found:.2%}" for name, found in heads.items())
+    name = str(folder.resolve().name)
+    with write_aside(folder / "weights.safetensors") as aside:
+        save_weights(state.average, aside)
+        aside.chmod(0o644)  # safetensors makes files that only their owner may read
+    net = expression_network(folder / "weights.safetensors")
+    with write_aside(folder / "model.onnx") as aside:
+        write_onnx(net, aside)
+    card = describe(name, net, state, faces) | {
+        "training": training_facts(state, checkpoint, data, folder, faces)
+    }
+    card["files"] = {file: sha256_of(folder / file) for file in ("weights.safetensors", "model.onnx")}
+    _write(folder / "card.toml", card_text(card))
+    yield f"ONNX Runtime and torch differ by at most {compare(folder, net, judge.images):.1e}"
+    calibrate(folder, card, judge)
+    figures = evaluate(faces, read_model(folder))
+    figures["label_head"] = label_head(net, faces)
+    card["metrics"] = _flat(figures)
+    _write(folder / "card.toml", card_text(card))
+    _write(folder / "README.md", readme_text(card, figures, state.history))
+    right = {name: f"{figures[name]['accuracy']:.2%}" for name in ("majority", "clear")}
+    yield f"private_test: majority {right['majority']}, clear majority {right['clear']}, ece {figures['ece']:.3f}"
+    yield f"model written to {folder}"
+
+
+def choose_head(net: ExpressionNet, judge: LabelledFaces) -> dict[str, float]:
+    """Accuracy on public_test of the votes' head and of the mean of both; where the mean is better,
+    `votes` becomes it.
+    """
+    votes, label = predict(net, judge.images)
+    found = {"votes": votes, "mean": (votes + label) / 2}
+    right = {name: float((logits.argmax(axis=1) == judge.majority).mean()) for name, logits in found.items()}
+    if right["mean"] > right["votes"]:
+        with torch.no_grad():  # the mean of two linear layers is a linear layer
+            net.votes.weight.copy_((net.votes.weight + net.label.weight) / 2)
+            net.votes.bias.copy_((net.votes.bias + net.label.bias) / 2)
+    return right
+
+
+def write_onnx(net: ExpressionNet, path: Path) -> None:
+    """Writes the net as ONNX: input `crops` float32 (n, 1, 48, 48), grey 0..255; output `logits` (n, 7)."""
+    try:
+        import onnx  # noqa: F401  torch needs it to write
+    except ImportError as error:
+        raise CrowdmoodError("writing ONNX needs the package onnx: pip install 'crowdmood[train]'") from error
+    torch.onnx.export(
+        net.eval(),
+        (torch.rand(2, 1, SIDE, SIDE) * 255,),
+        str(path),
+        dynamo=False,
+        opset_version=OPSET,
+        input_names=["crops"],
+        output_names=["logits"],
+        dynamic_axes={"crops": {0: "n"}, "logits": {0: "n"}},
+    )
+
+
+def compare(folder: Path, net: ExpressionNet, images: np.ndarray) -> float:
+    """Largest difference of a logit between the folder's ONNX file and torch, over at most 512 faces and
+    some edge cases.
+    """
+    flat = np.stack([np.full((SIDE, SIDE), grey, np.uint8) for grey in (0, 128, 255)])
+    images = np.concatenate([images[:512], flat])
+    found = float(np.abs(shipped_logits(read_model(folder))(images) - predict(net, images)[0]).max())
+    if found > AGREEMENT:
+        raise CrowdmoodError(
+            f"{folder / 'model.onnx'}: differs from torch by {found:.1e} (at most {AGREEMENT:.0e} is allowed)"
+        )
+    return found
+
+
+def calibrate(folder: Path, card: dict, judge: LabelledFaces) -> None:
+    """Fills in the card's temperature and thresholds, from public_test."""
+    logits = shipped_logits(read_model(folder))
+    card["temperature"] = fit_temperature(logits(judge.images), judge.majority)
+    card["usable"] = choose_thresholds(judge, logits, card["temperature"], GEOMETRY["size_ratio"])
+    _write(folder / "card.toml", card_text(card))
+
+
+def label_head(net: ExpressionNet, faces: LabelledFaces) -> dict:
+    """Accuracy of the head for the single label on private_test's labels; it is in the weights, but not in
+    the ONNX file.
+    """
+    faces = faces.where(faces.split == "private_test")
+    return share(predict(net, faces.images)[1].argmax(axis=1) == faces.label)
+
+
+def describe(name: str, net: ExpressionNet, state: State, faces: LabelledFaces) -> dict:
+    """The card's part that says what the net is; temperature and thresholds are filled in later."""
+    version = int(name.rsplit("-", 1)[1]) if name.rsplit("-", 1)[-1].isdigit() else 1
+    return {
+        "kind": EXPRESSION_NET,
+        "name": name,
+        "version": version,
+        "architecture": f"residual net, widths {list(net.shape.widths)}, blocks {list(net.shape.blocks)}, "
+        "5x5 stem of stride 2",
+        "parameters": count_parameters(net),
+        "mflop": round(2 * count_multiplications(net) / 1e6, 1),
+        "labels": list(EXPRESSIONS),
+        "temperature": 1.0,
+        "licence": LICENCE,
+        "provenance": PROVENANCE,
+        "limits": LIMITS,
+        "input": {
+            "size": SIDE,
+            "channels": 1,
+            "scale": 1.0,
+            "mean": 0.0,
+            "std": 1.0,
+            "normalisation": "inside the net",
+            **GEOMETRY,
+        },
+        "usable": {},
+    }
+
+
+def training_facts(state: State, checkpoint: Path, data: Path, folder: Path, faces: LabelledFaces) -> dict:
+    """The card's table `training`."""
+    kept = torch.load(checkpoint, weights_only=True)["settings"]
+    budget = f"--minutes {kept['minutes']:g}" if kept["minutes"] is not None else f"--epochs {kept['epochs']}"
+    train, used = int((faces.split == "train").sum()), int(training_rows(faces).sum())
+    return {
+        "data": data.name,
+        "data_sha256": sha256_of(data),
+        "command": f"crowdmood train expression --data {shlex.quote(data.name)} "
+        f"--out models/{folder.resolve().name} {budget} --seed {kept['seed']} --threads {kept['threads']}",
+        "seed": kept["seed"],
+        "batch": kept["batch"],
+        "epochs": state.epoch,
+        "steps": state.step,
+        "seconds": round(state.seconds, 1),
+        "finished": state.finished,
+        "device": f"cpu, {kept['threads']} thread(s), bfloat16 where it is safe",
+        "faces_in_train": train,
+        "faces_learned_from": used,
+    }
+
+
+def _flat(figures: dict) -> dict:
+    """The figures as the card's table `metrics`: single numbers, the rest is in the README."""
+    table = {
+        "split": figures["split"],
+        "ece_before": figures["ece_before"],
+        "ece": figures["ece"],
+        "macro_f1": figures["macro_f1"],
+    }
+    for name, value in figures.items():
+        if isinstance(value, dict) and "accuracy" in value:
+            table |= {
+                name: value["accuracy"],
+                f"{name}_low": value["low"],
+                f"{name}_high": value["high"],
+                f"{name}_n": value["n"],
+            }
+    return table | {f"majority_at_{side}px": value["accuracy"] for side, value in figures["sides"].items()}
+
+
+def _write(path: Path, text: str) -> None:
+    with write_aside(path) as aside:
+        aside.write_text(text, encoding="utf-8")

@@ -1,0 +1,26 @@
+"""Recordings: their facts, which frames to look at, and the decoders that give those frames.
+
+    recording = probe("concert.mp4")
+    for batch in decode(recording, select(recording, Sampling(fps=5))):
+        batch.images, batch.time
+"""
+
+from crowdmood.video.ahead import read_ahead
+from crowdmood.video.decoders import DECODERS, decode
+from crowdmood.video.frames import DecodeCount, FrameBatch
+from crowdmood.video.probing import probe
+from crowdmood.video.recording import PacketTable, Recording
+from crowdmood.video.sampling import Sampling, select
+
+__all__ = [
+    "DECODERS",
+    "DecodeCount",
+    "FrameBatch",
+    "PacketTable",
+    "Recording",
+    "Sampling",
+    "decode",
+    "probe",
+    "read_ahead",
+    "select",
+]
