@@ -23,7 +23,7 @@ def decode(
     batch: int = 8,
     count: DecodeCount | None = None,
 ) -> Iterator[FrameBatch]:
-    """Decode the wanted frames, ``batch`` of them at a time, with the same pixels however they are shared out.
+    """Decode the wanted frames, ``batch`` of them at a time: the same pixels however they are shared out.
 
     ``wanted`` holds increasing frame numbers (a share of ``select()``). A frame that cannot be decoded is
     left out and counted in ``count.missing``. Raises VideoError: for an unknown decoder or numbers out of

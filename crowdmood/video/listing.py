@@ -12,7 +12,7 @@ from av.video.stream import VideoStream
 
 from crowdmood.errors import VideoError
 from crowdmood.video.opening import open_container
-from crowdmood.video.packets import THREADS, leave_out_others, prepare, read_packets
+from crowdmood.video.packets import THREADS, leave_out_others, mark, prepare, read_packets
 from crowdmood.video.recording import NO_PTS, PacketTable
 
 HEAD = 16
@@ -50,8 +50,8 @@ class _Decoded:
     """What came out of a decoder, in the order in which it came."""
 
     first: FirstFrame | None = None
-    pts: list[int | None] = field(default_factory=list)
-    packet: list[int | None] = field(default_factory=list)
+    marks: list[int | None] = field(default_factory=list)
+    """pts of the frames, or the ordinals of their packets."""
     damaged: int = 0
 
 
@@ -63,9 +63,9 @@ def list_frames(path: Path, stream: int, table: PacketTable) -> Listing:
     packet = _by_packets(table, head)
     if packet is not None:
         return Listing(head.first, table.pts[packet], packet, pts_trusted=True)
-    whole = _decode(path, stream)
-    if whole.damaged:
-        whole = _decode(path, stream, threads=1)  # what several threads lose depends on their number
+    whole = _decode(path, stream, by_ordinal=True)
+    if whole.damaged:  # what several threads lose depends on their number
+        whole = _decode(path, stream, by_ordinal=True, threads=1)
     return _by_frames(path, whole, table)
 
 
@@ -75,21 +75,22 @@ def _by_packets(table: PacketTable, head: _Decoded) -> np.ndarray | None:
     order = np.argsort(table.pts[shown], kind="stable")
     packet = shown[order]
     pts = table.pts[packet]
-    if pts[0] == NO_PTS or (np.diff(pts) == 0).any() or not _rises(head.pts):
+    if pts[0] == NO_PTS or (np.diff(pts) == 0).any() or not _rises(head.marks):
         return None
-    begin = int(np.searchsorted(pts, head.pts[0]))  # what comes before cannot be decoded, so is never shown
-    expected = pts[begin:begin + len(head.pts)]
-    agrees = np.isin(head.pts, pts).all() if head.damaged else np.array_equal(expected, head.pts)
+    begin = int(np.searchsorted(pts, head.marks[0]))  # what comes before cannot be decoded, so is never shown
+    expected = pts[begin:begin + len(head.marks)]
+    agrees = np.isin(head.marks, pts).all() if head.damaged else np.array_equal(expected, head.marks)
     return packet[begin:] if agrees else None
 
 
 def _by_frames(path: Path, decoded: _Decoded, table: PacketTable) -> Listing:
-    if None in decoded.packet:
-        raise VideoError(f"{path.name}: the times of its frames cannot be found; convert it to MP4 first")
-    packet = np.array(decoded.packet, dtype=np.int64)
-    if _rises(decoded.pts):
-        return Listing(decoded.first, np.array(decoded.pts, dtype=np.int64), packet, pts_trusted=True)
-    pts, kept = settle(decoded.pts, _usual_step(table))
+    if None in decoded.marks:
+        raise VideoError(f"{path.name}: its frames cannot be told apart; convert it to MP4 first")
+    packet = np.array(decoded.marks, dtype=np.int64)
+    times = [None if pts == NO_PTS else pts for pts in table.pts[packet].tolist()]
+    if _rises(times):
+        return Listing(decoded.first, table.pts[packet], packet, pts_trusted=True)
+    pts, kept = settle(times, _usual_step(table))
     return Listing(decoded.first, pts, packet[kept], pts_trusted=False)
 
 
@@ -116,22 +117,23 @@ def _usual_step(table: PacketTable) -> int:
 
 
 def _rises(times: list[int | None]) -> bool:
-    return None not in times and all(a < b for a, b in zip(times, times[1:]))
+    return None not in times and all(a < b for a, b in zip(times, times[1:], strict=False))
 
 
-def _decode(path: Path, stream: int, limit: int | None = None, threads: int = THREADS) -> _Decoded:
+def _decode(
+    path: Path, stream: int, limit: int | None = None, by_ordinal: bool = False, threads: int = THREADS
+) -> _Decoded:
     """Decode a stream from its start without looking at the pictures; stops after ``limit`` frames."""
     found = _Decoded()
     with open_container(path) as container:
         video = container.streams[stream]
         prepare(video, threads)
-        video.codec_context.copy_opaque = True  # each frame then tells which packet it came from
         leave_out_others(container, video)
-        packets = enumerate(read_packets(container, video))
-        for ordinal, packet in packets:
-            packet.opaque = ordinal
+        for ordinal, packet in enumerate(read_packets(container, video)):
+            if by_ordinal:
+                mark(packet, ordinal)
             _take(found, video, packet)
-            if limit and len(found.pts) >= limit or found.first is None and ordinal >= HOPELESS:
+            if limit and len(found.marks) >= limit or found.first is None and ordinal >= HOPELESS:
                 return found
         _take(found, video, None)
     return found
@@ -145,8 +147,7 @@ def _take(found: _Decoded, video: VideoStream, packet: av.Packet | None) -> None
         return
     for frame in frames:
         found.first = found.first or _facts(frame)
-        found.pts.append(frame.pts)
-        found.packet.append(frame.opaque)
+        found.marks.append(frame.pts)
 
 
 def _facts(frame: VideoFrame) -> FirstFrame:

@@ -50,6 +50,15 @@ def prepare(video: VideoStream, threads: int = THREADS) -> None:
     video.codec_context.thread_count = threads
 
 
+def mark(packet: Packet, ordinal: int) -> None:
+    """Give a packet its ordinal in place of its pts: the frame that comes out of it carries the same number.
+
+    There is a field for such marks (``Packet.opaque``), but PyAV frees it under the interpreter's lock from
+    the decoder's threads, which locks up for ever when a decoder is closed on the way.
+    """
+    packet.pts = ordinal
+
+
 def tabulate(container: InputContainer, *streams: VideoStream) -> dict[int, PacketTable]:
     """One pass over the file: the packet table of each stream, by stream index."""
     columns = {stream.index: tuple(array("q") for _ in range(5)) for stream in streams}

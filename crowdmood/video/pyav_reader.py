@@ -155,8 +155,6 @@ def _decoded(
         if lonely and unwanted and ordinal > entry:
             continue
         context.skip_frame = "NONREF" if leave_out and unwanted else "DEFAULT"
-        if not source.recording.pts_trusted:
-            packet.opaque = ordinal
         yield from _send(context, packet, ordinal, damaged)
     yield from _send(context, None, last, damaged)
 

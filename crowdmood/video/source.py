@@ -12,7 +12,7 @@ from av.video.frame import VideoFrame
 
 from crowdmood.errors import VideoError
 from crowdmood.video.opening import open_container
-from crowdmood.video.packets import THREADS, leave_out_others, prepare, read_packets
+from crowdmood.video.packets import THREADS, leave_out_others, mark, prepare, read_packets
 from crowdmood.video.recording import NO_PTS, Recording
 
 NEAR = 300
@@ -40,7 +40,6 @@ class Source:
             raise self._changed()
         self.video = self.container.streams[self.recording.stream]
         prepare(self.video, self.threads)
-        self.video.codec_context.copy_opaque = not self.recording.pts_trusted
         leave_out_others(self.container, self.video)
         self._packets = read_packets(self.container, self.video)
         self._next = 0
@@ -60,7 +59,7 @@ class Source:
         self.container.close()
 
     def packets_from(self, entry: int) -> Iterator[tuple[int, Packet]]:
-        """Ordinals and packets from ``entry`` on, the decoder emptied. Raises LostPlace where a seek misled."""
+        """Ordinals and packets from ``entry`` on, the decoder emptied. Raises LostPlace after a bad seek."""
         near = self._next <= entry and (entry - self._next <= NEAR or not self.seeks)
         if near:
             self.video.codec_context.flush_buffers()
@@ -72,6 +71,8 @@ class Source:
             ordinal = self._next
             self._check(ordinal, packet)
             self._next += 1
+            if not self.recording.pts_trusted:
+                mark(packet, ordinal)
             if ordinal >= entry:
                 yield ordinal, packet
         if self._next < len(self.recording.packets):
@@ -80,10 +81,10 @@ class Source:
     def frame_number(self, frame: VideoFrame) -> int:
         """Which frame of the recording a decoded frame is; -1 for one that is not listed."""
         recording = self.recording
-        if not recording.pts_trusted:
-            return -1 if frame.opaque is None else int(self.frame_of[frame.opaque])
         if frame.pts is None:
             return -1
+        if not recording.pts_trusted:  # the packets were marked
+            return int(self.frame_of[frame.pts])
         at = int(np.searchsorted(recording.pts, frame.pts))
         return at if at < len(recording.pts) and recording.pts[at] == frame.pts else -1
 

@@ -67,6 +67,19 @@ def test_names_mean_nothing_to_the_decoder(tmp_path: Path, monkeypatch, name: st
     assert numbers(probe(name))[:3] == [0, 1, 2]
 
 
+def test_decoders_that_are_closed_on_the_way_do_not_lock_up(tmp_path: Path) -> None:
+    """Probing closes the decoder while its threads work; a lock-up never ends, so in another process."""
+    clip = Clip(codec="libsvtav1", options={"preset": "10", "g": "12"}, size=(320, 240))
+    files = [write(tmp_path / "a.mkv", clip), write(tmp_path / "b.avi", Clip(size=(320, 240)))]
+    code = (
+        "import sys, numpy as np\nfrom crowdmood.video import decode, probe\n"
+        "for _ in range(25):\n"
+        "    for path in sys.argv[1:]:\n"
+        "        next(decode(probe(path), np.arange(48), batch=1))\n"
+    )
+    subprocess.run([sys.executable, "-c", code, *files], check=True, timeout=60)
+
+
 def test_of_two_equal_streams_the_larger_one_is_read(tmp_path: Path) -> None:
     small = Clip(size=(64, 48), numbers=range(100, 130))
     recording = probe(write(tmp_path / "two.ts", small, PLAIN))

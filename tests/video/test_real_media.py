@@ -141,17 +141,16 @@ def _frames_with_turns(recording) -> dict[int, np.ndarray | None]:
     with av.open(str(recording.path)) as container:
         video = container.streams[recording.stream]
         video.thread_count = 1
-        video.codec_context.copy_opaque = True
         packets = [packet for packet in container.demux(video) if packet.size]
         for ordinal, packet in enumerate([*packets, None]):
             if packet:
-                packet.opaque = ordinal
+                packet.pts = ordinal
             try:
                 frames = video.codec_context.decode(packet)
             except av.FFmpegError:
                 continue
             for frame in frames:
-                number = number_of.get(frame.opaque, -1)
+                number = number_of.get(frame.pts, -1)
                 if number > latest:
                     found[number] = _upright(frame, recording)
                     latest = number
@@ -187,7 +186,9 @@ def test_nothing_comes_from_ffmpeg_on_stderr(media: Path) -> None:
     code = (
         "import sys, numpy as np\nfrom crowdmood.video import decode, probe\n"
         "for name in sys.argv[1:]:\n"
-        "    try:\n        recording = probe(name)\n        list(decode(recording, np.arange(len(recording))))\n"
+        "    try:\n"
+        "        recording = probe(name)\n"
+        "        list(decode(recording, np.arange(len(recording))))\n"
         "    except Exception as error:\n        print(type(error).__name__)"
     )
     files = [media / name for name in [*DAMAGED, *UNUSABLE]]
