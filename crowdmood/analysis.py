@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -25,8 +26,8 @@ from crowdmood.models import EXPRESSION_NET, FACE_DETECTOR, Model, find_model
 from crowdmood.options import Execution, Options
 from crowdmood.results import Run, find_run, results_folder
 from crowdmood.runtimes import Device, choose_device
-from crowdmood.scan import Chunk, Outcome, Scan, plan
-from crowdmood.video import DECODERS, Recording, Sampling, probe, select
+from crowdmood.scan import CHUNK_S, Chunk, Outcome, Scan, plan
+from crowdmood.video import DECODERS, FROM_THE_START, Recording, Sampling, probe, select
 
 @dataclass(frozen=True)
 class Job:
@@ -85,8 +86,9 @@ def prepare(path: str | Path, options: Options, execution: Execution, results: s
     if not len(wanted):
         raise VideoError(f"{recording.path.name}: no frame between {options.start_s:g} s and the end asked for; "
                          f"the recording is {recording.duration_s or recording.time[-1]:.1f} s long")
+    chunks = plan(recording, wanted, math.inf if options.decoder in FROM_THE_START else CHUNK_S)
     return Job(recording, options, execution, device, results_folder(results), run_id(recording, options, models),
-               {model.name: model.card["files"]["weights.safetensors"] for model in models}, plan(recording, wanted))
+               {model.name: model.card["files"]["weights.safetensors"] for model in models}, chunks)
 
 
 def run_id(recording: Recording, options: Options, models: list[Model]) -> str:

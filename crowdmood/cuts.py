@@ -2,8 +2,8 @@
 
 A cut changes what is where. So two frames are compared as structure: the 16 x 9 brightness thumbnail is split
 into twelve blocks, each block is correlated with the other frame's, under the shift of the picture that fits
-best. Correlation does not see gain, so flashes and stage lights pass; the shift lets pans pass; letterbox bars
-weigh little. The colour histograms add evidence, but alone they never make a cut.
+best. Correlation does not see gain, so flashes and stage lights pass; the shift lets pans pass; letterbox
+bars weigh little. The colour histograms add evidence, but alone they never make a cut.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import numpy as np
 
 from crowdmood.signature import BINS, COLUMNS, ROWS, THUMBNAIL_BYTES
 
-SCORE = 0.74         # a step at least this unlike is a cut; on hand-noted clips cuts have 0.79 and more, motion 0.60
-RISE = 0.25          # ... and this much more than the steps around it, so that a shaking camera is not a row of cuts
+SCORE = 0.74         # a step this unlike is a cut; on hand-noted clips cuts have 0.79 and more, motion 0.60
+RISE = 0.25          # ... if it is this much more than the steps around it: a shaky hand makes no row of cuts
 SCORE_CERTAIN = 0.88  # ... but never more than this is asked, or a slide show would have no cuts
 HISTOGRAM_CAP = 0.4  # the most that colours can add
 NEIGHBOURS = 3       # steps on each side that say what is usual here
@@ -45,8 +45,9 @@ class FrameRows:
 def find_cuts(frames: FrameRows) -> np.ndarray:
     """Return bool (n,): True where a new scene starts at that frame; never at the first.
 
-    Works at any frame rate, also an uneven one. A dissolve is marked at its middle, a fade through black at the
-    first picture after it, and at the first black one if it comes suddenly. A flash, a change of light, a pan or a person in front of the lens are no cuts.
+    Works at any frame rate, also an uneven one. A dissolve is marked at its middle, a fade through black at
+    the first picture after it, and at the first black one if it comes suddenly. A flash, a change of light or
+    a pan is no cut.
     """
     cut = np.zeros(len(frames.time), bool)
     if len(cut) < 2:

@@ -1,8 +1,8 @@
 """Joining: the track of a person who was hidden for a moment, and the track that begins when they return.
 
 Two tracks are joined only where it is safe: the second begins where the first should be by then, with the
-velocity and size to match, and nobody else could have been meant. Everything else stays apart: one person counted
-twice is a smaller error than two people made one.
+velocity and size to match, and nobody else could have been meant. Everything else stays apart: one person
+counted twice is a smaller error than two people made one.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ RIVAL = 1.5          # ... if every other candidate is worse by at least so many
 FARTHEST = 2.5       # faces (sizes) between prediction and return, at most
 SIZE_RATIO = 0.4     # largest difference of the logarithms of size
 STILL_SPEED, STILL_DISTANCE = 0.6, 0.6   # faces per second, and faces: what counts as not having moved
+WALKING_SPEED = 1.0  # faces per second: above this, a direction is meant
 ROUNDS = 3           # a join made can leave another without rivals
 BLOCK = 4096         # tracks whose candidates are listed at a time: bounds the memory
 
@@ -59,12 +60,11 @@ def _edges(faces: FaceRows, track: np.ndarray, count: int, at_end: bool) -> Edge
     rows = np.flatnonzero(track >= 0)
     rows = rows[np.lexsort((faces.time[rows], track[rows]))]
     name, time = track[rows], faces.time[rows]
-    box = faces.box[rows].astype(np.float64)
-    limit = np.searchsorted(name, np.arange(count), side="right" if at_end else "left") - (1 if at_end else 0)
-    edge_time = time[limit]
+    side = "right" if at_end else "left"
+    edge_time = time[np.searchsorted(name, np.arange(count), side=side) - int(at_end)]
     age = time - edge_time[name]
     near = np.abs(age) <= EDGE_S
-    name, age, box = name[near], age[near], box[near]
+    name, age, box = name[near], age[near], faces.box[rows[near]].astype(np.float64)
     centre = np.stack([(box[:, 0] + box[:, 2]) / 2, (box[:, 1] + box[:, 3]) / 2], axis=1)
     size = np.sqrt(np.maximum((box[:, 2] - box[:, 0]) * (box[:, 3] - box[:, 1]), 1e-6))
 
@@ -82,7 +82,7 @@ def _edges(faces: FaceRows, track: np.ndarray, count: int, at_end: bool) -> Edge
 
 def _candidates(starts: Edges, stops: Edges, scene: np.ndarray,
                 settings: LinkSettings) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return pairs (first, second) of tracks that may be one person, with their doubt in standard deviations."""
+    """Return pairs (first, second) of tracks that may be one person, and the doubt in standard deviations."""
     order = np.argsort(starts.time, kind="stable")
     longest = max(settings.join_s, settings.rest_s)
     low = np.searchsorted(starts.time[order], stops.time, side="right")
@@ -107,7 +107,7 @@ def _candidates(starts: Edges, stops: Edges, scene: np.ndarray,
 
 def _doubt(starts: Edges, stops: Edges, first: np.ndarray, second: np.ndarray,
            settings: LinkSettings) -> np.ndarray:
-    """Return how far, in standard deviations, each return is from what was to be expected; inf if impossible."""
+    """Return how far, in standard deviations, each return is from what was expected; inf if impossible."""
     gap = starts.time[second] - stops.time[first]
     size = np.sqrt(stops.size[first] * starts.size[second])
     leaving, coming = stops.velocity[first], starts.velocity[second]
@@ -119,7 +119,10 @@ def _doubt(starts: Edges, stops: Edges, first: np.ndarray, second: np.ndarray,
     back = np.hypot(*(way - reach[:, None] * coming).T)
     error = (forth + back) / 2
     doubt = error / np.sqrt(variance + 2 * motion.jitter_variance(size))
-    doubt[(gap > settings.join_s) | (error > FARTHEST * size)] = np.inf
+    # Walkers do not turn round while they are hidden; where one goes off and another comes, these are two.
+    both_walk = np.minimum(np.hypot(*leaving.T), np.hypot(*coming.T)) > WALKING_SPEED * size
+    turned = both_walk & ((leaving * coming).sum(axis=1) < 0)
+    doubt[(gap > settings.join_s) | (error > FARTHEST * size) | turned] = np.inf
     still = (speed <= STILL_SPEED) & (gap <= settings.rest_s)
     distance = np.hypot(*way.T) / size
     # A face that kept still is expected where it was, however long ago; half a face off is the limit.
@@ -127,7 +130,7 @@ def _doubt(starts: Edges, stops: Edges, first: np.ndarray, second: np.ndarray,
 
 
 def _next_best(group: np.ndarray, doubt: np.ndarray, count: int) -> np.ndarray:
-    """Return for each pair the smallest doubt among the other pairs with the same `group`; inf if there is none."""
+    """Return for each pair the smallest doubt among the other pairs of the same `group`; inf without any."""
     order = np.lexsort((doubt, group))
     best, second = np.full(count, np.inf), np.full(count, np.inf)
     sorted_group, sorted_doubt = group[order], doubt[order]

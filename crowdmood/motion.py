@@ -1,8 +1,8 @@
 """How a face moves: an own velocity that fades, pushed at random; all noise is in units of the face's size.
 
-The velocity follows an Ornstein-Uhlenbeck process: without a sighting it decays with `MEMORY_S`, and its spread
-tends to the speed that this face has shown. The step of time is exact for any length, so the result does not
-depend on the frame rate, and an uneven rate needs no care.
+The velocity follows an Ornstein-Uhlenbeck process: without a sighting it decays with `MEMORY_S`, and its
+spread tends to the speed that this face has shown. The step of time is exact for any length, so the
+result does not depend on the frame rate, and an uneven rate needs no care.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ def jitter_variance(size: np.ndarray) -> np.ndarray:
 def drift(gap: np.ndarray, speed_variance: np.ndarray) -> tuple[np.ndarray, ...]:
     """Return how a state moves on over `gap` seconds, for velocities of `speed_variance` (px/s squared).
 
-    reach: velocity times this is the way covered. keep: share of the velocity left. Then the variance added to
-    the place, the covariance, and the variance added to the velocity.
+    reach: velocity times this is the way covered. keep: share of the velocity left. Then the variance added
+    to the place, the covariance, and the variance added to the velocity.
     """
     keep = np.exp(-gap / MEMORY_S)
     reach = MEMORY_S * (1.0 - keep)

@@ -23,7 +23,8 @@ class Links:
     """What linking found.
 
     track: int32 (m,), 1.. by first appearance, -1 where a face flickered too briefly to be believed.
-    person: int32 (m,), 1.. by first appearance, -1 in the same rows. cut: bool (n,), where a new scene starts.
+    person: int32 (m,), 1.. by first appearance, -1 in the same rows.
+    cut: bool (n,), where a new scene starts.
     """
 
     track: np.ndarray
@@ -82,7 +83,7 @@ def _believed(track: np.ndarray, faces: FaceRows, frames: FrameRows, scene: np.n
 
 
 def _only_chance(first: np.ndarray, frames: FrameRows, scene: np.ndarray) -> np.ndarray:
-    """Return bool (k,): True where no other frame is near enough, in the same scene, to see the face again."""
+    """Return bool (k,): True where no other frame of the scene is near enough to see the face again."""
     at = np.searchsorted(frames.time, first)
     apart = (np.diff(frames.time) > LONGEST_STEP_S) | (np.diff(scene) != 0)
     return np.append(True, apart)[at] & np.append(apart, True)[at]

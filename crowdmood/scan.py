@@ -114,8 +114,8 @@ class Scan:
             yield chunk.number, None  # a chunk without a single readable frame still has its (empty) part
 
 
-def plan(recording: Recording, wanted: np.ndarray, seconds: float = CHUNK_S) -> list[Chunk]:
-    """Cut the wanted frame numbers at multiples of ``seconds`` of recording time."""
+def plan(recording: Recording, wanted: np.ndarray, seconds: float) -> list[Chunk]:
+    """Cut the wanted frame numbers at multiples of ``seconds`` of recording time; infinity gives one chunk."""
     number = np.floor(recording.time[wanted] / seconds).astype(np.int64)
     edges = np.flatnonzero(np.diff(number)) + 1
     return [Chunk(int(n[0]), frames) for n, frames in zip(np.split(number, edges), np.split(wanted, edges), strict=True)

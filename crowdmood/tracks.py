@@ -1,11 +1,11 @@
 """Association: faces of successive frames become tracks.
 
 Frame by frame, the faces are matched with the tracks that are alive: first the faces with a high score, then,
-with the tracks left over, the faces with a low one. What remains begins new tracks. Every face gets a track here;
-which tracks are believed is decided afterwards (`crowdmood.persons`).
+with the tracks left over, the faces with a low one. What remains begins new tracks. Nearly every face gets a
+track here; which tracks are believed is decided afterwards (`crowdmood.persons`).
 
 A match is judged by the distance between centres against what the motion model allows, by the ratio of sizes,
-and by overlap. At 5 frames a second a walker's face moves more than its own width, so overlap alone will not do.
+and by overlap. At 5 frames a second a walker's face moves more than its own width: overlap alone will not do.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from crowdmood import motion
+from crowdmood.camera import common_shift
 from crowdmood.cuts import FrameRows
 
-# Columns of the state of live tracks, float64 (k, 13): centre, velocity (px/s), covariance of place and velocity
-# (one for both axes), logarithms of width and height, spread of the velocity (faces/s, squared), last seen (s),
-# sightings, usual score.
+# Columns of the state of live tracks, float64 (k, 13): centre, velocity (px/s), covariance of place and
+# velocity (one for both axes), logarithms of width and height, spread of the velocity (faces/s, squared),
+# last seen (s), sightings, usual score.
 X, Y, VX, VY, P00, P01, P11, LOG_W, LOG_H, SPEED, LAST, SEEN, SCORE = range(13)
 COLUMNS = 13
 GATE = 13.8            # squared distance in standard deviations: 99.9 % of true matches lie within
-# A match costs its negative log likelihood; above the limit track and face are better left alone. The more likely one
-# of them is a false detection, the less a far-fetched match is worth: the limit rises with the lower score.
-LIMIT_SCORES, LIMITS = (0.4, 0.6), (1.0, 4.0)
+# A match costs its negative log likelihood; above the limit track and face are better left alone. The
+# likelier one of them is a false detection, the less a far-fetched match is worth: the limit rises as the
+# lower of both scores goes from LIMIT_BAND below `high` to LIMIT_BAND above it.
+LIMIT_BAND, LIMIT_LOW, LIMIT_HIGH = 0.1, 1.0, 4.0
 SIZE_SPREAD = 0.12     # standard deviation of the logarithm of size between two sightings, ...
 SIZE_DRIFT = 0.25      # ... and what each second adds to it (times the square root of seconds)
 SCORE_SPREAD = 0.2     # scores of one face differ about this much; it keeps a clear face from a ghost's track
 SCORE_LIMIT = 3.0      # ... and costs at most this, for a face that is half hidden scores low
-OVERLAP = 0.35         # boxes that overlap by this (intersection over union) may match whatever the motion says
+OVERLAP = 0.35         # boxes with this intersection over union may match whatever the motion says
 GHOST_OVERLAP = 0.25   # a low score upon a high one by this is the same head again
 LAYOUT_OVERLAP, LAYOUT_SHARE, LAYOUT_ALONE = 0.5, 0.6, 0.75
-SHIFT_FACES, SHIFT_SHARE = 4, 0.45   # so many faces, and this share of all, must agree that the camera moved
-SHIFT_CELLS = 60       # ... by up to so many half faces
 LONGEST_STEP_S = 5.0   # between two analyzed frames further apart than this nothing is known
 
 
@@ -43,8 +43,8 @@ LONGEST_STEP_S = 5.0   # between two analyzed frames further apart than this not
 class FaceRows:
     """All faces of a recording, sorted by frame.
 
-    frame: int64 (m,) as in `FrameRows.frame`. time: float64 (m,) seconds. box: float32 (m, 4) x1 y1 x2 y2 pixels.
-    score: float32 (m,) 0..1.
+    frame: int64 (m,) as in `FrameRows.frame`. time: float64 (m,) seconds.
+    box: float32 (m, 4) x1 y1 x2 y2 pixels. score: float32 (m,) 0..1.
     """
 
     frame: np.ndarray
@@ -57,7 +57,8 @@ class FaceRows:
 class LinkSettings:
     """What linking may assume. Times are in recorded seconds, whatever the frame rate.
 
-    high: faces with at least this score are matched first, and one of them is needed to believe a short track.
+    high: faces with at least this score are matched first, and one of them is needed to believe a short
+        track; it belongs to the detector, whose scale of scores it is on.
     lost_s: a track without a sighting stays alive this long.
     join_s: two tracks are joined across a gap up to this long; rest_s: up to this if the face kept still.
     min_seen, min_seen_s: frames, and seconds from first to last, that a track must have.
@@ -79,38 +80,39 @@ def associate(faces: FaceRows, frames: FrameRows, cut: np.ndarray,
               settings: LinkSettings) -> tuple[np.ndarray, np.ndarray]:
     """Return (track int64 (m,), scene int64 (n,)).
 
-    Tracks count from 0 by first appearance; -1 is a ghost upon another face. A track lies within one scene and has at most one face in a frame.
+    Tracks count from 0 by first appearance; -1 is a ghost upon another face. A track lies within one scene
+    and has at most one face in a frame.
     Scenes count the cuts, except those across which the faces stay where they were.
     """
     bounds = np.searchsorted(faces.frame, np.append(frames.frame, np.iinfo(np.int64).max))
-    seen = _measure(faces)
-    track = np.full(len(seen), -1, np.int64)
+    track = np.full(len(faces.frame), -1, np.int64)
     ends = np.zeros(len(cut), bool)
     cuts_so_far = np.cumsum(cut)
     state, names, begun, before = np.zeros((0, COLUMNS)), np.zeros(0, np.int64), 0, -1
     for i in np.flatnonzero(np.diff(bounds)):
         rows, time = slice(bounds[i], bounds[i + 1]), frames.time[i]
+        seen = _measure(faces.box[rows], faces.score[rows])
         alive = state[:, LAST] >= _oldest(frames.time, i, settings) - 1e-9
         if before >= 0 and cuts_so_far[i] != cuts_so_far[before]:
-            ends[i] = not _same_layout(state, seen[rows], frames.time[before], time)
+            ends[i] = not _same_layout(state, seen, frames.time[before], time)
             alive &= not ends[i]
         state, names = state[alive], names[alive]
-        state, match = _step(state, seen[rows], time, settings)
-        fresh = (match < 0) & ~_ghosts(seen[rows], settings.high)
+        state, match = _step(state, seen, time, settings)
+        fresh = (match < 0) & ~_ghosts(seen, settings.high)
         track[rows][match >= 0] = names[match[match >= 0]]
         track[rows][fresh] = np.arange(begun, begun + fresh.sum())
-        state = np.concatenate([state, _born(seen[rows][fresh], time)])
+        state = np.concatenate([state, _born(seen[fresh], time)])
         names = np.concatenate([names, track[rows][fresh]])
         begun, before = begun + int(fresh.sum()), i
     return track, np.cumsum(ends)
 
 
-def _measure(faces: FaceRows) -> np.ndarray:
+def _measure(box: np.ndarray, score: np.ndarray) -> np.ndarray:
     """Return float64 (m, 5): centre x, centre y, logarithm of width, of height, score."""
-    box = faces.box.astype(np.float64)
+    box = box.astype(np.float64)
     width, height = np.maximum(box[:, 2] - box[:, 0], 1e-3), np.maximum(box[:, 3] - box[:, 1], 1e-3)
     return np.stack([(box[:, 0] + box[:, 2]) / 2, (box[:, 1] + box[:, 3]) / 2,
-                     np.log(width), np.log(height), faces.score.astype(np.float64)], axis=1)
+                     np.log(width), np.log(height), score.astype(np.float64)], axis=1)
 
 
 def _oldest(times: np.ndarray, i: int, settings: LinkSettings) -> float:
@@ -148,6 +150,11 @@ def _boxes(rows: np.ndarray, log_width: int) -> np.ndarray:
     return np.column_stack([rows[:, :2], np.exp(rows[:, log_width:log_width + 2])])
 
 
+def _places(rows: np.ndarray, log_width: int) -> np.ndarray:
+    """Return (k, 3) centre x, centre y, logarithm of size."""
+    return np.column_stack([rows[:, :2], (rows[:, log_width] + rows[:, log_width + 1]) / 2])
+
+
 def _ghosts(seen: np.ndarray, high: float) -> np.ndarray:
     """Return bool (m,): faces of a low score upon a face of a high one; they never begin a track."""
     low = seen[:, 4] < high
@@ -179,11 +186,12 @@ def _step(state: np.ndarray, seen: np.ndarray, time: float,
     if not len(state):
         return state, match
     ahead = _predict(state, time)
-    shift = _common_shift(ahead, seen)
+    newest = ahead[:, LAST] == ahead[:, LAST].max()
+    shift = common_shift(_places(ahead[newest], LOG_W), _places(seen, 2))
     state = state.copy()
     state[:, X:Y + 1] += shift
     ahead[:, X:Y + 1] += shift
-    benefit = _benefit(ahead, seen, time)
+    benefit = _benefit(ahead, seen, time, settings.high)
     high = seen[:, 4] >= settings.high
     rows, columns = _assign(benefit * high)
     match[columns] = rows
@@ -211,7 +219,7 @@ def _predict(state: np.ndarray, time: float) -> np.ndarray:
     return ahead
 
 
-def _benefit(ahead: np.ndarray, seen: np.ndarray, time: float) -> np.ndarray:
+def _benefit(ahead: np.ndarray, seen: np.ndarray, time: float, high: float) -> np.ndarray:
     """Return (k, m): how much better than leaving both alone it is to match them; 0 where it must not be."""
     log_size = (ahead[:, LOG_W] + ahead[:, LOG_H]) / 2
     size = np.exp(log_size)
@@ -225,7 +233,8 @@ def _benefit(ahead: np.ndarray, seen: np.ndarray, time: float) -> np.ndarray:
     cost += ratio * ratio * (0.5 / (SIZE_SPREAD ** 2 + SIZE_DRIFT ** 2 * gap))[:, None]
     unlike = np.subtract.outer(ahead[:, SCORE], seen[:, 4]) / SCORE_SPREAD
     cost += np.minimum(0.5 * unlike * unlike, SCORE_LIMIT)
-    limit = np.interp(np.minimum.outer(ahead[:, SCORE], seen[:, 4]), LIMIT_SCORES, LIMITS)
+    limit = np.interp(np.minimum.outer(ahead[:, SCORE], seen[:, 4]),
+                      (high - LIMIT_BAND, high + LIMIT_BAND), (LIMIT_LOW, LIMIT_HIGH))
     benefit = np.where(size_fits & (distance <= GATE), np.maximum(limit - cost, 0.0), 0.0)
     overlap = _overlap(_boxes(ahead, LOG_W), _boxes(seen, 2))
     return np.where(size_fits & (overlap >= OVERLAP), np.maximum(benefit, overlap), benefit)
@@ -234,7 +243,7 @@ def _benefit(ahead: np.ndarray, seen: np.ndarray, time: float) -> np.ndarray:
 def _assign(benefit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return rows and columns of the matching with the largest sum; pairs with benefit 0 stay apart."""
     allowed = benefit > 0.0
-    # Where a track and a face have only each other there is nothing to weigh; in a seated crowd that is nearly all.
+    # A track and a face that have only each other need no weighing; in a seated crowd that is nearly all.
     lone = allowed & (allowed.sum(axis=1) == 1)[:, None] & (allowed.sum(axis=0) == 1)
     rows, columns = np.nonzero(lone)
     open_rows, open_columns = allowed.any(axis=1), allowed.any(axis=0)
@@ -247,41 +256,6 @@ def _assign(benefit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         rows = np.concatenate([rows, left_rows[r[real]]])
         columns = np.concatenate([columns, left_columns[c[real]]])
     return rows, columns
-
-
-def _common_shift(ahead: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """Return (2,) pixels by which the camera moved all faces at once, where they tell; otherwise zeros."""
-    nothing = np.zeros(2)
-    ahead = ahead[ahead[:, LAST] == ahead[:, LAST].max()]
-    fewer = min(len(ahead), len(seen))
-    if fewer < SHIFT_FACES:
-        return nothing
-    log_size = (ahead[:, LOG_W] + ahead[:, LOG_H]) / 2
-    dx, dy = np.subtract.outer(seen[:, 0], ahead[:, X]), np.subtract.outer(seen[:, 1], ahead[:, Y])
-    alike = np.abs(np.subtract.outer((seen[:, 2] + seen[:, 3]) / 2, log_size)) < 0.25
-    cell = 0.5 * np.exp(np.median(log_size))
-    there = (alike & (np.maximum(np.abs(dx), np.abs(dy)) < 0.4 * cell)).any(axis=0).sum()
-    if there >= SHIFT_SHARE * fewer:
-        return nothing
-    alike &= np.maximum(np.abs(dx), np.abs(dy)) < SHIFT_CELLS * cell
-    votes = np.stack([dx[alike], dy[alike]], axis=1)
-    found = _densest(votes, cell, max(SHIFT_FACES, SHIFT_SHARE * fewer, 1.5 * there))
-    return nothing if found is None else found
-
-
-def _densest(votes: np.ndarray, cell: float, needed: float) -> np.ndarray | None:
-    """Return the median of the votes in the fullest square of 2 x 2 cells if it has `needed` and no rival."""
-    place = np.floor(votes / cell).astype(np.int64) + SHIFT_CELLS
-    side = 2 * SHIFT_CELLS + 1
-    grid = np.bincount(place[:, 0] * side + place[:, 1], minlength=side * side).reshape(side, side)
-    square = grid[:-1, :-1] + grid[1:, :-1] + grid[:-1, 1:] + grid[1:, 1:]
-    x, y = np.unravel_index(square.argmax(), square.shape)
-    full = square[x, y]
-    square[max(0, x - 2):x + 3, max(0, y - 2):y + 3] = 0
-    if full < needed or full < 1.5 * square.max():
-        return None
-    inside = (np.abs(place - (x, y) - 0.5) < 1).all(axis=1)
-    return np.median(votes[inside], axis=0)
 
 
 def _updated(ahead: np.ndarray, seen: np.ndarray, time: float) -> np.ndarray:

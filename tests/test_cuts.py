@@ -146,8 +146,9 @@ NOTED = {
     "meeting/b01_zoom_gallery_2x2.mp4": [],
     "faces/c01_woman_cry_then_laugh_pexels.mp4": [],
 }
-# At 5 frames a second a14 swings so fast from a sign up a wall to a street plate (twice two thirds of the picture
-# between two frames), and a man so fast past the lens, that it cannot be told from cuts. No face is there.
+# At 5 frames a second a14 swings so fast from a sign up a wall to a street plate (twice two thirds of the
+# picture between two frames), and a man so fast past the lens,
+# that it cannot be told from cuts. No face is there.
 SWUNG = {353, 359, 539}
 ALIKE = {204, 209}  # two old photographs with the same black borders and much the same street
 

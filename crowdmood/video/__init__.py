@@ -6,7 +6,7 @@
 """
 
 from crowdmood.video.ahead import read_ahead
-from crowdmood.video.decoders import DECODERS, decode
+from crowdmood.video.decoders import DECODERS, FROM_THE_START, decode
 from crowdmood.video.frames import DecodeCount, FrameBatch
 from crowdmood.video.probing import probe
 from crowdmood.video.recording import PacketTable, Recording
@@ -14,6 +14,7 @@ from crowdmood.video.sampling import Sampling, select
 
 __all__ = [
     "DECODERS",
+    "FROM_THE_START",
     "DecodeCount",
     "FrameBatch",
     "PacketTable",

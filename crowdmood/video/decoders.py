@@ -13,6 +13,8 @@ from crowdmood.video.recording import Recording
 
 DECODERS = {"av": pyav_reader.read, "decord": decord_reader.read}
 """Each takes (recording, wanted, batch, count) and gives FrameBatches."""
+FROM_THE_START = ("decord",)
+"""Decoders that read from the start at each call: call them once for all wanted frames, not chunk by chunk."""
 
 
 def decode(
