@@ -133,10 +133,10 @@ def expression_network(weights: Path | str) -> ExpressionNet:
     with safe_open(weights, framework="pt") as file:
         facts = file.metadata() or {}
         state = {name: file.get_tensor(name).float() for name in file.keys()}
-    if not {"widths", "blocks"} <= facts.keys():
+    if "shape" not in facts:
         raise ValueError(f"{weights}: does not say which shape of net it is for")
-    widths, blocks = (tuple(json.loads(facts[name])) for name in ("widths", "blocks"))
-    net = ExpressionNet(Shape(widths, blocks))
+    shape = json.loads(facts["shape"])
+    net = ExpressionNet(Shape(tuple(shape["widths"]), tuple(shape["blocks"])))
     found = net.load_state_dict(state, strict=False)
     missing = [name for name in found.missing_keys if not name.endswith("num_batches_tracked")]
     if missing or found.unexpected_keys:
@@ -153,5 +153,6 @@ def save_weights(net: ExpressionNet, path: Path | str) -> None:
         for name, value in net.state_dict().items()
         if value.is_floating_point()
     }
-    facts = {"widths": json.dumps(net.shape.widths), "blocks": json.dumps(net.shape.blocks)}
+    # One entry only: safetensors writes several in random order, and equal nets shall be equal files.
+    facts = {"shape": json.dumps({"widths": net.shape.widths, "blocks": net.shape.blocks})}
     save_file({name: value.contiguous() for name, value in state.items()}, path, facts)

@@ -65,8 +65,8 @@ def test_running_again_does_nothing_and_gives_the_same_run(unbroken, long_clip):
     assert time.perf_counter() - start < 10
 
 
-def test_other_options_are_another_run(unbroken, long_clip):
-    other = crowdmood.analyze(long_clip, results=unbroken.results, end_s=2.0, **SETTINGS)
+def test_other_options_are_another_run(unbroken, long_clip, tmp_path):
+    other = crowdmood.analyze(long_clip, results=tmp_path, end_s=2.0, **SETTINGS)
     assert other.id != unbroken.id
     assert other.frames["frame"].to_pylist() == unbroken.frames["frame"].to_pylist()[:4]
 
@@ -80,14 +80,14 @@ def test_any_number_of_workers_gives_the_same_bytes(unbroken, long_clip, tmp_pat
 @pytest.mark.slow
 def test_a_killed_analysis_goes_on_where_it_was(unbroken, long_clip, tmp_path):
     process = subprocess.Popen(command(long_clip, tmp_path), stderr=subprocess.PIPE)
-    wait_for(lambda: list(tmp_path.glob("faces/*/part-*.parquet")), process)
+    wait_for(lambda: list(tmp_path.glob("faces/run=*/part-*.parquet")), process)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    parts = {path: path.stat().st_mtime_ns for path in tmp_path.glob("faces/*/part-*.parquet")}
+    parts = {path: path.stat().st_mtime_ns for path in tmp_path.glob("faces/run=*/part-*.parquet")}
     assert 1 <= len(parts) < 4, "killed too late to show anything"
 
     process = subprocess.Popen(command(long_clip, tmp_path), stderr=subprocess.PIPE)
-    wait_for(lambda: len(list(tmp_path.glob("faces/*/part-*.parquet"))) > len(parts), process)
+    wait_for(lambda: len(list(tmp_path.glob("faces/run=*/part-*.parquet"))) > len(parts), process)
     assert {path: path.stat().st_mtime_ns for path in parts} == parts, "finished chunks were done again"
     assert process.wait() == 0
     assert digests(tmp_path) == digests(unbroken.results)
@@ -96,7 +96,7 @@ def test_a_killed_analysis_goes_on_where_it_was(unbroken, long_clip, tmp_path):
 @pytest.mark.slow
 def test_killing_the_parent_ends_its_workers(long_clip, tmp_path):
     process = subprocess.Popen(command(long_clip, tmp_path, "--workers", "2"), start_new_session=True)
-    wait_for(lambda: list(tmp_path.glob("faces/*/part-*.parquet")), process)
+    wait_for(lambda: list(tmp_path.glob("faces/run=*/part-*.parquet")), process)
     children = [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
     assert children
     process.send_signal(signal.SIGKILL)

@@ -74,7 +74,8 @@ def _accuracies(figures: dict) -> str:
 def _single(figures: dict) -> str:
     return _wrap(
         f"""Macro F1 on the majority: {figures["macro_f1"]:.3f}. Expected calibration error on the majority,
-        {figures["split"]}: {figures["ece_before"]:.3f} before temperature scaling, {figures["ece"]:.3f} after."""
+        {figures["split"]}: {figures["ece_before"]:.3f} before temperature scaling, {figures["ece"]:.3f}
+        after."""
     )
 
 
@@ -124,11 +125,14 @@ def readme_text(card: dict, figures: dict, history: list[dict]) -> str:
 def _what(card: dict) -> list[str]:
     shape = card["input"]
     net = f"""{card["architecture"].capitalize()}; {card["parameters"] / 1e6:.2f} million parameters,
-        {card["mflop"]:.0f} MFLOP a face. Takes grey crops of {shape["size"]} x {shape["size"]} pixels (0..255,
+        {card["mflop"]:.0f} MFLOP a face. Takes grey crops of {shape["size"]} x {shape["size"]} pixels
+        (0..255,
         normalised inside) and gives logits of {", ".join(EXPRESSIONS)}; probabilities are
         softmax(logits / {card["temperature"]})."""
-    crop = f"""The crop is a square: side = {shape["margin"]} x the longer side of the face's box (forehead to chin),
-        its centre {shape["shift_y"]} sides below the box's centre (negative: above). Both are medians over 1,472
+    crop = f"""The crop is a square: side = {shape["margin"]} x the longer side of the face's box (forehead
+        to chin),
+        its centre {shape["shift_y"]} sides below the box's centre (negative: above). Both are medians over
+        1,472
         training pictures in which YuNet found the face."""
     return [f"# {card['name']}", _wrap(net), _wrap(crop)]
 
@@ -137,11 +141,15 @@ def _how(card: dict) -> list[str]:
     facts = card["training"]
     text = f"""{facts["epochs"]} epochs in {facts["seconds"] / 60:.0f} minutes ({facts["device"]}). Data:
         `{facts["data"]}` (sha256 `{facts["data_sha256"]}`), FER2013 pictures with FERPlus votes. Learned from
-        {facts["faces_learned_from"]:,} of the {facts["faces_in_train"]:,} pictures of `train`: left out are those
-        that the test splits hold too (identical pixels) and those that most people called not a face. Targets:
-        one head for the distribution of votes over the seven expressions (contempt, unknown and not-a-face left
+        {facts["faces_learned_from"]:,} of the {facts["faces_in_train"]:,} pictures of `train`: left out are
+        those
+        that the test splits hold too (identical pixels) and those that most people called not a face.
+        Targets:
+        one head for the distribution of votes over the seven expressions (contempt, unknown and not-a-face
+        left
         out), one for the FER2013 label. Pictures were turned, shifted, scaled, darkened, blurred, covered in
-        part, shrunk to 16-40 px and compressed at random. The weights are a running average; head, temperature
+        part, shrunk to 16-40 px and compressed at random. The weights are a running average; head,
+        temperature
         and thresholds were chosen on `public_test`; `private_test` was used for the figures only."""
     parts = ["## Training", f"`{facts['command']}`", _wrap(text)]
     return parts if facts["finished"] else [*parts, "**Interim: exported while the training still ran.**"]
@@ -150,7 +158,8 @@ def _how(card: dict) -> list[str]:
 def _reading(card: dict) -> str:
     usable = card["usable"]
     return _wrap(
-        f"""`All`: every face with a majority of votes, shrunk to the given side and enlarged again as the product
+        f"""`All`: every face with a majority of votes, shrunk to the given side and enlarged again as the
+        product
         does. `Accepted`: those that the thresholds let through. A face is 'uncertain' below
         {usable["min_size_px"]} px (root of its box's area), below a sharpness of {usable["min_sharpness"]}
         (variance of the Laplacian of the crop), below a detector score of {usable["min_score"]} (not measured
@@ -173,7 +182,9 @@ def _course(history: list[dict]) -> list[str]:
 
 
 def _limits(card: dict) -> list[str]:
-    text = f"""{card["limits"]} Labels are opinions: ten people looked at each small picture and often disagreed.
-        Disgust and fear are rare in the data and weakly recognised. FER2013's pictures come from a web search;
+    text = f"""{card["limits"]} Labels are opinions: ten people looked at each small picture and often
+        disagreed.
+        Disgust and fear are rare in the data and weakly recognised. FER2013's pictures come from a web
+        search;
         their terms are not known in full."""
     return ["## Limits", _wrap(text)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -28,28 +29,30 @@ from crowdmood.training.expression_evaluation import evaluate, share, shipped_lo
 from crowdmood.training.expression_thresholds import choose_thresholds, fit_temperature
 
 OPSET = 17
-AGREEMENT = 1e-4  # largest difference between a logit of ONNX Runtime and of torch
+AGREEMENT = 1e-4  # largest difference between logits of ONNX Runtime and torch; times the largest logit
 
-# Medians over 1,472 of 1,500 faces drawn from train (seed 0; four times enlarged, with a grey border), boxes by
-# YuNet (forehead to chin): side of the crop / longer side of the box; the crop's centre below the box's, in sides
-# of the crop; root of the box's area / side of the crop.
-GEOMETRY = {"margin": 0.98, "shift_y": -0.015, "size_ratio": 0.9}
+# Medians over 1,472 of 1,500 faces drawn from train (seed 0; four times enlarged, with a grey border),
+# boxes by YuNet (forehead to chin): side of the crop / longer side of the box; the crop's centre below the
+# box's, in sides of the crop; root of the box's area / side of the crop.
+GEOMETRY = {"margin": 0.976, "shift_y": -0.012, "size_ratio": 0.91}
 
 LICENCE = "AGPL-3.0-or-later for the weights; the pictures they were learned from have terms of their own"
 PROVENANCE = (
     "trained from random weights by `crowdmood train expression` on FER2013 pictures with FERPlus votes"
 )
 LIMITS = (
-    "Reads the expression shown, not what a person feels. Not for decisions about single persons. No labels of "
-    "skin tone, age or origin were available, so differences between groups are unknown."
+    "Reads the expression shown, not what a person feels. Not for decisions about single persons. "
+    "Faint smiles with a closed mouth are often read as neutral. "
+    "No labels of skin tone, age or origin were available, so differences between groups are unknown."
 )
 
 
 def write_model(checkpoint: Path, data: Path, folder: Path) -> Iterator[str]:
     """Writes the averaged weights of a checkpoint as a model folder, calibrated on public_test and measured
-    on private_test.
+    on private_test. A model that is there already stays as it is until the new one is complete.
 
-    Yields lines that say what was found. Raises CrowdmoodError where ONNX Runtime and torch disagree.
+    Yields lines that say what was found. Raises CrowdmoodError where ONNX Runtime and torch disagree, or no
+    face of public_test has a majority of votes.
     """
     state, faces = load_checkpoint(checkpoint), read_faces(data)
     judge = faces.where((faces.split == "public_test") & (faces.majority >= 0))
@@ -57,28 +60,39 @@ def write_model(checkpoint: Path, data: Path, folder: Path) -> Iterator[str]:
         raise CrowdmoodError(f"{data}: no row of the split 'public_test' has a majority of votes")
     heads = choose_head(state.average, judge)
     yield "public_test, majority: " + ", ".join(f"{name} {found:.2%}" for name, found in heads.items())
-    name = str(folder.resolve().name)
-    with write_aside(folder / "weights.safetensors") as aside:
-        save_weights(state.average, aside)
-        aside.chmod(0o644)  # safetensors makes files that only their owner may read
+    facts = training_facts(state, checkpoint, data, folder.resolve().name)
+    folder.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=".", dir=folder.parent) as building:
+        yield from _build(Path(building), state, faces, facts)
+        for name in ("weights.safetensors", "model.onnx", "README.md", "card.toml"):
+            with write_aside(folder / name) as aside:
+                aside.write_bytes((Path(building) / name).read_bytes())
+    yield f"model written to {folder}"
+
+
+def _build(folder: Path, state: State, faces: LabelledFaces, facts: dict) -> Iterator[str]:
+    """Writes the model's files to an empty folder."""
+    judge = faces.where((faces.split == "public_test") & (faces.majority >= 0))
+    save_weights(state.average, folder / "weights.safetensors")
     net = expression_network(folder / "weights.safetensors")
-    with write_aside(folder / "model.onnx") as aside:
-        write_onnx(net, aside)
-    card = describe(name, net, state, faces) | {
-        "training": training_facts(state, checkpoint, data, folder, faces)
-    }
+    write_onnx(net, folder / "model.onnx")
+    facts["faces_in_train"] = int((faces.split == "train").sum())
+    facts["faces_learned_from"] = int(training_rows(faces).sum())
+    card = describe(facts.pop("name"), net) | {"training": facts}
     card["files"] = {file: sha256_of(folder / file) for file in ("weights.safetensors", "model.onnx")}
-    _write(folder / "card.toml", card_text(card))
+    _write_card(folder, card)
     yield f"ONNX Runtime and torch differ by at most {compare(folder, net, judge.images):.1e}"
     calibrate(folder, card, judge)
     figures = evaluate(faces, read_model(folder))
     figures["label_head"] = label_head(net, faces)
     card["metrics"] = _flat(figures)
-    _write(folder / "card.toml", card_text(card))
-    _write(folder / "README.md", readme_text(card, figures, state.history))
+    _write_card(folder, card)
+    (folder / "README.md").write_text(readme_text(card, figures, state.history), encoding="utf-8")
     right = {name: f"{figures[name]['accuracy']:.2%}" for name in ("majority", "clear")}
-    yield f"private_test: majority {right['majority']}, clear majority {right['clear']}, ece {figures['ece']:.3f}"
-    yield f"model written to {folder}"
+    yield (
+        f"private_test: majority {right['majority']}, clear majority {right['clear']}, "
+        f"calibration error {figures['ece']:.3f}"
+    )
 
 
 def choose_head(net: ExpressionNet, judge: LabelledFaces) -> dict[str, float]:
@@ -119,10 +133,13 @@ def compare(folder: Path, net: ExpressionNet, images: np.ndarray) -> float:
     """
     flat = np.stack([np.full((SIDE, SIDE), grey, np.uint8) for grey in (0, 128, 255)])
     images = np.concatenate([images[:512], flat])
-    found = float(np.abs(shipped_logits(read_model(folder))(images) - predict(net, images)[0]).max())
-    if found > AGREEMENT:
+    expected = predict(net, images)[0]
+    found = float(np.abs(shipped_logits(read_model(folder))(images) - expected).max())
+    # A net at the start of its training has logits of 50 and more; float32 cannot agree to 1e-4 there.
+    allowed = AGREEMENT * max(1.0, float(np.abs(expected).max()))
+    if found > allowed:
         raise CrowdmoodError(
-            f"{folder / 'model.onnx'}: differs from torch by {found:.1e} (at most {AGREEMENT:.0e} is allowed)"
+            f"model.onnx differs from torch by {found:.1e} (at most {allowed:.0e} is allowed)"
         )
     return found
 
@@ -132,7 +149,7 @@ def calibrate(folder: Path, card: dict, judge: LabelledFaces) -> None:
     logits = shipped_logits(read_model(folder))
     card["temperature"] = fit_temperature(logits(judge.images), judge.majority)
     card["usable"] = choose_thresholds(judge, logits, card["temperature"], GEOMETRY["size_ratio"])
-    _write(folder / "card.toml", card_text(card))
+    _write_card(folder, card)
 
 
 def label_head(net: ExpressionNet, faces: LabelledFaces) -> dict:
@@ -143,7 +160,7 @@ def label_head(net: ExpressionNet, faces: LabelledFaces) -> dict:
     return share(predict(net, faces.images)[1].argmax(axis=1) == faces.label)
 
 
-def describe(name: str, net: ExpressionNet, state: State, faces: LabelledFaces) -> dict:
+def describe(name: str, net: ExpressionNet) -> dict:
     """The card's part that says what the net is; temperature and thresholds are filled in later."""
     version = int(name.rsplit("-", 1)[1]) if name.rsplit("-", 1)[-1].isdigit() else 1
     return {
@@ -172,16 +189,17 @@ def describe(name: str, net: ExpressionNet, state: State, faces: LabelledFaces) 
     }
 
 
-def training_facts(state: State, checkpoint: Path, data: Path, folder: Path, faces: LabelledFaces) -> dict:
-    """The card's table `training`."""
+def training_facts(state: State, checkpoint: Path, data: Path, name: str) -> dict:
+    """The card's table `training`, and the model's name."""
     kept = torch.load(checkpoint, weights_only=True)["settings"]
     budget = f"--minutes {kept['minutes']:g}" if kept["minutes"] is not None else f"--epochs {kept['epochs']}"
-    train, used = int((faces.split == "train").sum()), int(training_rows(faces).sum())
+    options = f"{budget} --seed {kept['seed']} --threads {kept['threads']} --batch {kept['batch']}"
+    words = f"--data {shlex.quote(data.name)} --out models/{name} {options}"
     return {
+        "name": name,
         "data": data.name,
         "data_sha256": sha256_of(data),
-        "command": f"crowdmood train expression --data {shlex.quote(data.name)} "
-        f"--out models/{folder.resolve().name} {budget} --seed {kept['seed']} --threads {kept['threads']}",
+        "command": f"crowdmood train expression {words}",
         "seed": kept["seed"],
         "batch": kept["batch"],
         "epochs": state.epoch,
@@ -189,8 +207,6 @@ def training_facts(state: State, checkpoint: Path, data: Path, folder: Path, fac
         "seconds": round(state.seconds, 1),
         "finished": state.finished,
         "device": f"cpu, {kept['threads']} thread(s), bfloat16 where it is safe",
-        "faces_in_train": train,
-        "faces_learned_from": used,
     }
 
 
@@ -213,6 +229,5 @@ def _flat(figures: dict) -> dict:
     return table | {f"majority_at_{side}px": value["accuracy"] for side, value in figures["sides"].items()}
 
 
-def _write(path: Path, text: str) -> None:
-    with write_aside(path) as aside:
-        aside.write_text(text, encoding="utf-8")
+def _write_card(folder: Path, card: dict) -> None:
+    (folder / "card.toml").write_text(card_text(card), encoding="utf-8")

@@ -227,7 +227,7 @@ def test_a_killed_training_goes_on_to_the_same_result(drawn, start, tmp_path):
 
 def check_model_folder(folder: Path, checkpoint: dict) -> None:
     model = find_model(FACE_DETECTOR, folder)
-    assert model.card["training"]["steps"] == 13 and model.card["detect"]["nms_iou"] == 0.5
+    assert model.card["training"]["steps"] == 13 and model.card["detect"]["nms_iou"] == 0.45
     assert model.card["parameters"] == sum(one.numel() for one in new_face_network().parameters())
     kept = load_file(model.file("weights.safetensors"))
     name = "model.0.conv.weight"

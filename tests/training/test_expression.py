@@ -352,7 +352,9 @@ def test_cards_can_be_read_again():
 
 
 def test_the_shipped_net_holds_what_its_card_says(data):
-    """The first bar: 83 % of the majority of votes on pictures it never saw; and small faces still work."""
+    """On pictures it never saw: 83 % where more than half of the people agree, 78 % wherever there is a
+    majority; small faces lose little.
+    """
     path = data / "fer2013.parquet"
     if not path.is_file():
         pytest.skip(f"no labelled faces: {path} is not there")
@@ -362,7 +364,7 @@ def test_the_shipped_net_holds_what_its_card_says(data):
     found, truth = logits(faces.images), faces.majority
     right = (found.argmax(axis=1) == truth).mean()
     assert right == pytest.approx(model.card["metrics"]["majority"], abs=0.001)
-    assert (found.argmax(axis=1) == truth)[faces.clear].mean() >= 0.83
+    assert right >= 0.78 and (found.argmax(axis=1) == truth)[faces.clear].mean() >= 0.83
     assert calibration_error(probabilities(found, model.card["temperature"]), truth) <= 0.03
     assert (logits(shrink(faces.images, 24)).argmax(axis=1) == truth).mean() >= right - 0.04
     assert (logits(shrink(faces.images, 16)).argmax(axis=1) == truth).mean() >= right - 0.10
