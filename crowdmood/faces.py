@@ -15,7 +15,7 @@ from crowdmood.runtimes import Network
 
 STRIDE = 32  # sides of the network's input are multiples of this
 GREY = 114  # what YOLO is trained to see as 'outside the picture'
-MAX_ENLARGE = 4.0
+MAX_ENLARGE = 1.25  # more finds few faces more in small pictures, and costs much: docs/decisions.md has the figures
 TILE_OVERLAP = 0.2
 CROWD = 6  # 'auto' looks again in tiles when at least this many faces were found ...
 SMALL_FACE = 20.0  # ... and half of them are smaller than this, in pixels of the network's input
@@ -57,7 +57,7 @@ def joined(parts: Sequence[Faces]) -> Faces:
 class DetectSettings:
     """How faces are looked for.
 
-    imgsz: the longer side of the network's input, pixels; tiles: 'auto', 'off' or 'RxC'; min_face: smallest face kept,
+    imgsz: the longer side of the network's input, pixels, at most (small pictures are hardly enlarged); tiles: 'auto', 'off' or 'RxC'; min_face: smallest face kept,
     pixels; roi: x1 y1 x2 y2, look only there; ignore: rectangles whose faces are dropped (by the face's centre);
     score, nms_iou: lowest score kept, and the overlap (IoU) above which two boxes are one face.
     """
@@ -108,6 +108,8 @@ def _detect_windows(images: np.ndarray, windows: list[tuple], network: Network, 
 
 def letterbox(images: np.ndarray, imgsz: int) -> tuple[np.ndarray, float]:
     """Scale images so that the longer side is ``imgsz``, and fill right and below with grey to multiples of 32.
+
+    Small images are enlarged by MAX_ENLARGE at most.
 
     Returns uint8 (n, h', w', 3) and the scale (pixels of the result per pixel of the image).
     """

@@ -63,9 +63,8 @@ class Settings:
 
 @dataclass(frozen=True)
 class Places:
-    """Where things are. data: folder with train*.parquet; start: COCO weights as ultralytics pickles them (they
-    are code: only give files you trust); out: folder of the picture cache and the checkpoint.
-    """
+    """data: folder with train*.parquet; start: COCO weights as ultralytics pickles them (that is code: only
+    files you trust); out: folder of the picture cache and the checkpoint."""
 
     data: Path
     start: Path
@@ -242,9 +241,7 @@ def _begin(places: Places, settings: Settings, device: str) -> State:
     state = State(net, {name: value.clone() for name, value in net.state_dict().items()}, optimizer)
     if checkpoint is not None:
         if json.loads(checkpoint["settings"]) != asdict(settings):
-            raise CrowdmoodError(
-                f"{places.out} holds a run of other settings; give another --out, the same settings or --restart"
-            )
+            raise CrowdmoodError(f"{places.out} holds a run of other settings; use them or --restart")
         net.load_state_dict(checkpoint["net"])
         state.averaged = {name: value.to(device) for name, value in checkpoint["averaged"].items()}
         optimizer.load_state_dict(checkpoint["optimizer"])

@@ -149,16 +149,16 @@ def page(card: dict) -> str:
 def _training_text(training: dict) -> str:
     return (
         f"{training['steps']:,} steps of {training['settings']['batch']} pictures in "
-        f"{training['seconds'] / 60:.0f} minutes ({training['device']}). `--minutes` ends a run by the clock: "
-        f"another machine gets through more or fewer steps. {training['note']}"
+        f"{training['seconds'] / 60:.0f} minutes ({training['device']}). `--minutes` ends a run by the "
+        f"clock: another machine gets through more or fewer steps. {training['note']}"
     ).rstrip()
 
 
 def _threshold_text(detect: dict, held: dict) -> str:
     return (
         f"The score threshold {detect['score']} is the lowest with precision {held['precision']:.2f} on "
-        f"{held['pictures']} human-drawn training pictures that were held out ({held['faces']} faces of 24 px "
-        f"and more: AP {held['ap']:.3f}, recall {held['recall']:.3f} there)."
+        f"{held['pictures']} human-drawn training pictures that were held out ({held['faces']} faces of 24 "
+        f"px and more: AP {held['ap']:.3f}, recall {held['recall']:.3f} there)."
     )
 
 

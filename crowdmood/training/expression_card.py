@@ -129,11 +129,9 @@ def _what(card: dict) -> list[str]:
         (0..255,
         normalised inside) and gives logits of {", ".join(EXPRESSIONS)}; probabilities are
         softmax(logits / {card["temperature"]})."""
-    crop = f"""The crop is a square: side = {shape["margin"]} x the longer side of the face's box (forehead
-        to chin),
+    crop = f"""The crop is a square: side = {shape["margin"]} x the longer side of the face's box,
         its centre {shape["shift_y"]} sides below the box's centre (negative: above). Both are medians over
-        1,472
-        training pictures in which YuNet found the face."""
+        1,490 training pictures in which our detector found the face."""
     return [f"# {card['name']}", _wrap(net), _wrap(crop)]
 
 

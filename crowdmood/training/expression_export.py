@@ -31,10 +31,8 @@ from crowdmood.training.expression_thresholds import choose_thresholds, fit_temp
 OPSET = 17
 AGREEMENT = 1e-4  # largest difference between logits of ONNX Runtime and torch; times the largest logit
 
-# Medians over 1,472 of 1,500 faces drawn from train (seed 0; four times enlarged, with a grey border),
-# boxes by YuNet (forehead to chin): side of the crop / longer side of the box; the crop's centre below the
-# box's, in sides of the crop; root of the box's area / side of the crop.
-GEOMETRY = {"margin": 0.976, "shift_y": -0.012, "size_ratio": 0.91}
+# Medians over 1,490 of 1,500 faces drawn from train, boxes by face-1; see crowdmood.training.expression_margin.
+GEOMETRY = {"margin": 1.057, "shift_y": -0.011, "size_ratio": 0.913}
 
 LICENCE = "AGPL-3.0-or-later for the weights; the pictures they were learned from have terms of their own"
 PROVENANCE = (
