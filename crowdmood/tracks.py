@@ -72,7 +72,7 @@ class LinkSettings:
     rest_s: float = 8.0
     min_seen: int = 2
     min_seen_s: float = 0.15
-    low_seen_s: float = 1.0
+    low_seen_s: float = 3.0
     sure: float = 0.8
 
 
