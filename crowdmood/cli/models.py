@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import click
 
 
@@ -27,8 +29,16 @@ def models(as_json: bool) -> None:
     for model in list_models():
         card = model.card
         click.echo(f"{model.name}: {model.kind}, {card['architecture']}, {card['parameters']:,} parameters, {card['licence']}")
-        for name, value in card.get("metrics", {}).items():
-            if not isinstance(value, (dict, list)):
-                click.echo(f"  {name}: {value}")
+        for name, value in figures(card["metrics"]):
+            click.echo(f"  {name}: {value}")
         click.echo(f"  limits: {card['limits']}")
         click.echo(f"  {model.folder}")
+
+
+def figures(table: dict, prefix: str = "") -> Iterator[tuple[str, float | str]]:
+    """The single values of nested tables, each with its path."""
+    for key, value in table.items():
+        if isinstance(value, dict):
+            yield from figures(value, f"{prefix}{key} ")
+        elif not isinstance(value, list):
+            yield f"{prefix}{key}", value
