@@ -48,7 +48,12 @@ def detector(
     as_json: bool,
     write: bool,
 ) -> None:
-    """Average precision and recall by size of face, on pictures the detector has not seen."""
+    """Average precision and recall by size of face, on pictures the detector has not seen.
+
+    \b
+      crowdmood evaluate detector --data faces/
+      crowdmood evaluate detector --data faces/ --model my-detector --against yunet.onnx --json
+    """
     import json
 
     from crowdmood.models import FACE_DETECTOR, find_model

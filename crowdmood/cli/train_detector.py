@@ -84,7 +84,11 @@ def detector(
     note: str,
     **choices,
 ) -> None:
-    """Train the face detector. Killed at any moment, the same command goes on from the last checkpoint."""
+    """Train the face detector. Killed at any moment, the same command goes on from the last checkpoint.
+
+    \b
+      crowdmood train detector --data faces/ --start yolo11n.pt --out my-detector --minutes 60
+    """
     import torch
 
     from crowdmood.training.detector import Places, Settings, train_detector
