@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing.connection import wait
+from multiprocessing.connection import Connection, wait
 from typing import TypeVar
 
 from crowdmood.errors import CrowdmoodError
@@ -30,9 +31,10 @@ def serial(work: Work, tasks: Sequence[Task], workers: int = 1) -> Iterator[Outc
 
 
 def processes(work: Work, tasks: Sequence[Task], workers: int) -> Iterator[Outcome]:
-    """Do the tasks in ``workers`` processes. Workers end with this process, however it ends."""
+    """Do the tasks in ``workers`` processes. Workers end with this process, however it ends, and at once on an error."""
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent) as pool:
+    stopped, stop = context.Pipe(duplex=False)
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent, initargs=(stopped,)) as pool:
         try:
             running = [pool.submit(_all, work, share) for share in stretches(tasks, workers * SHARES)]
             for future in as_completed(running):
@@ -41,6 +43,7 @@ def processes(work: Work, tasks: Sequence[Task], workers: int) -> Iterator[Outco
             raise CrowdmoodError("a worker process was killed, most likely for lack of memory; "
                                  "run the same command again to go on, with fewer --workers") from error
         finally:
+            stop.send(None)  # nobody reads it: its being there is what the workers wait for
             pool.shutdown(wait=True, cancel_futures=True)
 
 
@@ -55,15 +58,16 @@ def _all(work: Work, tasks: Sequence[Task]) -> list:
     return list(work(tasks))
 
 
-def _end_with_parent() -> None:
-    """A parent killed by SIGKILL cannot end its workers; so they watch for its end."""
+def _end_with_parent(stopped: Connection) -> None:
+    """A parent killed by SIGKILL cannot end its workers; so they watch for its end, and for its word to stop."""
     parent = multiprocessing.parent_process()
 
     def watch() -> None:
-        wait([parent.sentinel])
+        wait([parent.sentinel, stopped])
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent says what it means
 
 
 EXECUTORS = {"serial": serial, "processes": processes}

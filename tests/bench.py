@@ -18,7 +18,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
-from time import perf_counter
+from time import perf_counter, sleep
 
 import cv2
 import numpy as np
@@ -181,12 +181,18 @@ def memory(folder: Path) -> None:
 
 
 def peak_mib(command: list[str]) -> float:
-    """Run a command and return the largest memory (resident set) it had, MiB."""
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    if os.waitstatus_to_exitcode(status):
+    """Run a command and return the largest memory (resident set) it had, MiB.
+
+    Read from /proc while it runs: what wait4 tells includes this process, from which the command was forked.
+    """
+    process, peak = subprocess.Popen(command, stdout=subprocess.DEVNULL), 0
+    while process.poll() is None:
+        status = Path(f"/proc/{process.pid}/status").read_text()
+        peak = max([peak, *(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))])
+        sleep(0.05)
+    if process.returncode:
         raise SystemExit(f"{' '.join(command)} failed")
-    return usage.ru_maxrss / 1024
+    return peak / 1024
 
 
 if __name__ == "__main__":

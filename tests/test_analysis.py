@@ -1,6 +1,7 @@
 """The whole job, on the demo clip: real video, real models, real processes, real kills."""
 
 import hashlib
+import os
 import signal
 import subprocess
 import sys
@@ -105,6 +106,17 @@ def test_killing_the_parent_ends_its_workers(long_clip, tmp_path):
     while any(alive(pid) for pid in children):
         assert time.monotonic() < deadline, "workers outlive the killed parent"
         time.sleep(0.1)
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_ctrl_c_ends_soon_and_says_how_to_go_on(long_clip, tmp_path, workers):
+    process = subprocess.Popen(command(long_clip, tmp_path, "--workers", workers), stderr=subprocess.PIPE, text=True,
+                               start_new_session=True)
+    wait_for(lambda: list(tmp_path.glob("runs/*.parquet")), process)
+    os.killpg(process.pid, signal.SIGINT)
+    _, says = process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert "run the same command again to go on" in says and "Traceback" not in says
 
 
 def test_two_processes_do_not_analyze_the_same_run(long_clip, tmp_path):

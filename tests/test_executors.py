@@ -1,5 +1,6 @@
 import os
 import signal
+import time
 from dataclasses import dataclass
 
 import pytest
@@ -20,6 +21,14 @@ class Fail:
     def __call__(self, tasks):
         yield from ()
         raise VideoError("concert.mp4: broken")
+
+
+@dataclass(frozen=True)
+class Sleep:
+    def __call__(self, tasks):
+        for seconds in tasks:
+            time.sleep(seconds)
+            yield seconds
 
 
 @dataclass(frozen=True)
@@ -48,6 +57,14 @@ def test_errors_come_through_with_their_type(name):
 def test_a_killed_worker_is_one_clear_sentence():
     with pytest.raises(CrowdmoodError, match="worker process was killed"):
         list(processes(Die(), [1, 2], 2))
+
+
+def test_leaving_early_ends_the_workers_at_once():
+    outcomes = processes(Sleep(), [0, 60, 60, 60], 2)
+    assert next(outcomes) == 0
+    start = time.monotonic()
+    outcomes.close()
+    assert time.monotonic() - start < 10
 
 
 def test_serial_is_lazy():
