@@ -67,11 +67,11 @@ def analyze(path: str | Path, options: Options = Options(), execution: Execution
     """
     job = prepare(path, options, execution, results)
     with lock(job.results, job.run):
+        catalog.refresh(job.results)  # first, so that SQL sees the run while it goes on
         if not is_complete(job):
             scan(job, progress)
             link(job)
         tables.remove_parts(job.results, job.run)
-    catalog.refresh(job.results)
     return find_run(job.results, job.run)
 
 
@@ -127,7 +127,6 @@ def scan(job: Job, progress: Report) -> None:
     row = describe(job) | {"started": before.get("started") or datetime.now(UTC), "chunks_done": len(done),
                            "seconds": before.get("seconds") or 0.0}
     tables.write_run(job.results, row)
-    catalog.refresh(job.results)  # so that SQL sees the run while it goes on
     began, faces = monotonic(), 0
     progress(Progress(len(done), len(job.chunks), faces, "scan"))
     try:

@@ -35,8 +35,8 @@ from crowdmood.signature import SIGNATURE_BYTES, signature
 from crowdmood.video import DecodeCount, FrameBatch, Recording, decode, read_ahead
 
 CHUNK_S = 30.0
-BATCH_BYTES = 24_000_000  # pictures decoded into one batch: 8 of 720p, 3 of 1080p; several batches wait in memory
-BATCH_FRAMES = 8
+BATCH_CPU, BATCH_CUDA = 4, 32  # frames looked at together, at least one per thread on the CPU ...
+BATCH_BYTES = 128_000_000  # ... unless they are larger than this; some four batches are in memory at a time
 CROPS_AT_ONCE = 1024
 NO_FRAMES = (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0), np.zeros((0, SIGNATURE_BYTES), np.uint8))
 
@@ -106,7 +106,7 @@ class Scan:
 
     def _pictures(self, chunks: Sequence[Chunk], counts: dict) -> Iterator[tuple[int, FrameBatch | None]]:
         """Batches of all chunks, one after the other, so that decoding never waits for a chunk's end."""
-        size = batch_size(self.recording)
+        size = batch_size(self.recording, self.device)
         for chunk in chunks:
             for batch in decode(self.recording, chunk.frames, decoder=self.options.decoder, batch=size,
                                 count=counts[chunk.number]):
@@ -122,9 +122,10 @@ def plan(recording: Recording, wanted: np.ndarray, seconds: float) -> list[Chunk
             if len(frames)]
 
 
-def batch_size(recording: Recording) -> int:
-    """How many frames are decoded and looked at together."""
-    return int(np.clip(BATCH_BYTES // (recording.width * recording.height * 3), 1, BATCH_FRAMES))
+def batch_size(recording: Recording, device: Device) -> int:
+    """How many frames are decoded and looked at together. The rows do not depend on it."""
+    wished = max(BATCH_CPU, device.threads) if device.name == "cpu" else BATCH_CUDA
+    return int(np.clip(BATCH_BYTES // (recording.width * recording.height * 3), 1, wished))
 
 
 def look(batches: Iterator[FrameBatch], eyes: Eyes) -> ChunkRows:

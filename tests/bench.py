@@ -86,13 +86,15 @@ def show(name: str, frames: int, faces: int, seconds: dict[str, float]) -> None:
 
 def measure(video: Path, options: Options, execution: Execution, turns: int) -> tuple[int, int, dict[str, float]]:
     """Median seconds of every stage. Networks are loaded and warm before anything is timed."""
-    eyes = open_eyes(options, choose_device(execution.device, execution.runtime, execution.threads))
+    device = choose_device(execution.device, execution.runtime, execution.threads)
+    eyes = open_eyes(options, device)
     recording = probe(video)
+    size = batch_size(recording, device)
     wanted = select(recording, Sampling(options.sample_fps))
-    batches = list(decode(recording, wanted, batch=batch_size(recording)))
+    batches = list(decode(recording, wanted, batch=size))
     found = [detect(batch.images, eyes.detector, eyes.detect) for batch in batches]
     stages = {
-        "decode": lambda: [None for _ in decode(recording, wanted, batch=batch_size(recording))],
+        "decode": lambda: [None for _ in decode(recording, wanted, batch=size)],
         "detect": lambda: [detect(batch.images, eyes.detector, eyes.detect) for batch in batches],
         "classify": lambda: classify(np.concatenate([crop_faces(batch.images, faces, eyes.crop) for batch, faces
                                                      in zip(batches, found, strict=True)]),
