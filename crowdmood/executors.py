@@ -16,6 +16,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import Connection, wait
 from typing import TypeVar
 
+from crowdmood.allocator import steady_memory
 from crowdmood.errors import CrowdmoodError
 
 Task = TypeVar("Task")
@@ -34,7 +35,7 @@ def processes(work: Work, tasks: Sequence[Task], workers: int) -> Iterator[Outco
     """Do the tasks in ``workers`` processes. Workers end with this process, however it ends, and at once on an error."""
     context = multiprocessing.get_context("spawn")
     stopped, stop = context.Pipe(duplex=False)
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent, initargs=(stopped,)) as pool:
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_worker, initargs=(stopped,)) as pool:
         try:
             running = [pool.submit(_all, work, share) for share in stretches(tasks, workers * SHARES)]
             for future in as_completed(running):
@@ -58,8 +59,12 @@ def _all(work: Work, tasks: Sequence[Task]) -> list:
     return list(work(tasks))
 
 
-def _end_with_parent(stopped: Connection) -> None:
-    """A parent killed by SIGKILL cannot end its workers; so they watch for its end, and for its word to stop."""
+def _begin_worker(stopped: Connection) -> None:
+    """Prepare a worker, and let it end with its parent.
+
+    A parent killed by SIGKILL cannot end its workers; so they watch for its end, and for its word to stop.
+    """
+    steady_memory()
     parent = multiprocessing.parent_process()
 
     def watch() -> None:

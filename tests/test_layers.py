@@ -8,7 +8,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "crowdmood"
 # Each module may import from its own line (if it is a package) and from lines above it.
 LAYERS = (
-    "errors", "labels", "clock", "palette", "files", "shipped", "options", "executors", "sources",
+    "errors", "labels", "clock", "palette", "files", "shipped", "allocator", "options", "executors", "sources",
     "video", "models", "signature", "sharpness", "demo",
     "expression_net", "yolo_net", "runtimes", "faces", "expressions",
     "camera", "motion", "cuts", "tracks", "joins", "persons",

@@ -28,11 +28,13 @@ def analyze(context: click.Context, sources: tuple[str, ...], results: str | Non
       crowdmood analyze hall.mov --tiles 2x3 --start 1:30 --end 12:00
       crowdmood analyze 'shows/*.mkv' --results /data/shows --json
     """
+    from crowdmood.allocator import steady_memory
     from crowdmood.batch import analyze_all
     from crowdmood.cli.display import Display
     from crowdmood.cli.settings import split
     from crowdmood.sources import expand
 
+    steady_memory()
     options, execution = split(settings)
     paths = expand(sources)
     with Display(quiet=quiet, recordings=len(paths)) as display:
