@@ -37,7 +37,7 @@ def analyze(context: click.Context, sources: tuple[str, ...], results: str | Non
     steady_memory()
     options, execution = split(settings)
     paths = expand(sources)
-    with Display(quiet=quiet, recordings=len(paths)) as display:
+    with Display(quiet) as display:
         failed = 0
         for item in analyze_all(paths, options, execution, results, report, display.progress):
             failed += item.error is not None

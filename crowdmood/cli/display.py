@@ -20,7 +20,7 @@ from crowdmood.sql_reports import report_sql
 class Display:
     """A progress bar while recordings are analyzed, and a summary of each when it is done."""
 
-    def __init__(self, quiet: bool, recordings: int) -> None:
+    def __init__(self, quiet: bool) -> None:
         self.errors = Console(stderr=True)
         columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
                    TextColumn("{task.fields[faces]:,} faces"), TimeRemainingColumn())
