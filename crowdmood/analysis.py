@@ -79,6 +79,8 @@ def prepare(path: str | Path, options: Options, execution: Execution, results: s
     """Look at the recording and decide what is to be done. Writes nothing."""
     if options.decoder not in DECODERS:
         raise VideoError(f"unknown decoder '{options.decoder}'; known: {', '.join(DECODERS)}")
+    if options.detector and Path(options.detector).suffix == ".pt":
+        options = replace(options, detector=str(_adopted(options.detector)))
     models = [find_model(FACE_DETECTOR, options.detector), find_model(EXPRESSION_NET, options.expression)]
     device = choose_device(execution.device, execution.runtime, execution.threads)
     recording = probe(Path(path))
@@ -88,7 +90,13 @@ def prepare(path: str | Path, options: Options, execution: Execution, results: s
                          f"the recording is {recording.duration_s or recording.time[-1]:.1f} s long")
     chunks = plan(recording, wanted, math.inf if options.decoder in FROM_THE_START else CHUNK_S)
     return Job(recording, options, execution, device, results_folder(results), run_id(recording, options, models),
-               {model.name: model.card["files"]["weights.safetensors"] for model in models}, chunks)
+               {model.name: model.weights for model in models}, chunks)
+
+
+def _adopted(detector: str) -> Path:
+    from crowdmood.own_detector import own_detector  # imports torch, which an analysis need not
+
+    return own_detector(Path(detector))
 
 
 def run_id(recording: Recording, options: Options, models: list[Model]) -> str:

@@ -24,11 +24,14 @@ SIDE = 48
 
 @dataclass(frozen=True)
 class Shape:
-    """Widths of the four stages (24, 12, 6 and 3 cells a side) and how many blocks each has."""
+    """Widths of the four stages (24, 12, 6 and 3 cells a side) and how many blocks each has; mirror: in use, a
+    crop is looked at as it is and mirrored, and the mean of the features counts.
+    """
 
-    widths: tuple[int, ...] = (32, 64, 128, 192)
+    widths: tuple[int, ...] = (32, 96, 192, 256)
     blocks: tuple[int, ...] = (1, 1, 2, 2)
-    dropout: float = 0.2
+    dropout: float = 0.3
+    mirror: bool = True
 
 
 class Standardize(nn.Module):
@@ -89,8 +92,14 @@ class ExpressionNet(nn.Module):
 
     def features(self, crops: Tensor) -> Tensor:
         """(n, 1, 48, 48) grey 0..255 -> (n, last width)."""
+        found = self._features(crops)
+        if self.shape.mirror and not self.training:
+            found = (found + self._features(crops.flip(3))) / 2
+        return self.dropout(found)
+
+    def _features(self, crops: Tensor) -> Tensor:
         x = functional.relu(self.stem(self.standardize(crops)), inplace=True)
-        return self.dropout(self.body(x).mean(dim=(2, 3)))
+        return self.body(x).mean(dim=(2, 3))
 
     def both(self, crops: Tensor) -> tuple[Tensor, Tensor]:
         """Logits of the two heads, each (n, 7)."""
@@ -108,7 +117,7 @@ def count_parameters(net: nn.Module) -> int:
 
 @torch.no_grad()
 def count_multiplications(net: ExpressionNet) -> int:
-    """Multiply-adds of one crop through the convolutions and the head."""
+    """Multiply-adds of one crop (and its mirror image) through the convolutions and the head."""
     total = 0
 
     def add(layer: nn.Module, _: tuple, output: Tensor) -> None:
@@ -136,7 +145,7 @@ def expression_network(weights: Path | str) -> ExpressionNet:
     if "shape" not in facts:
         raise ValueError(f"{weights}: does not say which shape of net it is for")
     shape = json.loads(facts["shape"])
-    net = ExpressionNet(Shape(tuple(shape["widths"]), tuple(shape["blocks"])))
+    net = ExpressionNet(Shape(tuple(shape["widths"]), tuple(shape["blocks"]), mirror=shape.get("mirror", False)))
     found = net.load_state_dict(state, strict=False)
     missing = [name for name in found.missing_keys if not name.endswith("num_batches_tracked")]
     if missing or found.unexpected_keys:
@@ -154,5 +163,5 @@ def save_weights(net: ExpressionNet, path: Path | str) -> None:
         if value.is_floating_point()
     }
     # One entry only: safetensors writes several in random order, and equal nets shall be equal files.
-    facts = {"shape": json.dumps({"widths": net.shape.widths, "blocks": net.shape.blocks})}
+    facts = {"shape": json.dumps({"widths": net.shape.widths, "blocks": net.shape.blocks, "mirror": net.shape.mirror})}
     save_file({name: value.contiguous() for name, value in state.items()}, path, facts)

@@ -1,6 +1,6 @@
 """Expressions shown by faces: crops of many frames, classified in one batch.
 
-    images + Faces -> crops uint8 (m, 48, 48) grey -> probabilities float32 (m, 7), in the order of EXPRESSIONS
+    images + Faces -> crops uint8 (m, side, side, channels) -> probabilities float32 (m, 7), in the order of EXPRESSIONS
 """
 
 from __future__ import annotations
@@ -12,19 +12,24 @@ import numpy as np
 
 from crowdmood.faces import Faces
 from crowdmood.labels import EXPRESSIONS, UNCERTAIN
-from crowdmood.runtimes import Network
+from crowdmood.models import Model
+from crowdmood.runtimes import Device, Network, load_network
 from crowdmood.sharpness import sharpness
 
-CROP = 48  # pixels; what the net takes
 CROPS_PER_REQUEST = 16  # how many crops one CPU inference takes; fewer and more were slower
 
 
 @dataclass(frozen=True)
 class CropSettings:
-    """How a face's square is cut: side = margin * the box's longer side, its centre moved down by shift_y sides."""
+    """How a face's square is cut: side = margin * the box's longer side, its centre moved down by shift_y sides.
+
+    size: pixels a side of what the net takes; channels: 1 for grey, 3 for RGB.
+    """
 
     margin: float = 1.2
     shift_y: float = 0.0
+    size: int = 48
+    channels: int = 1
 
 
 @dataclass(frozen=True)
@@ -53,23 +58,37 @@ class Expressions:
     usable: np.ndarray
 
 
+def load_classifier(model: Model, device: Device) -> Network:
+    """An expression net of any card: crops uint8 (m, size, size, channels) -> logits (m, 7) in the order of EXPRESSIONS.
+
+    Labels beyond the seven are left out. Raises ModelError.
+    """
+    network = load_network(model, device, CROPS_PER_REQUEST)
+    order = [model.card["labels"].index(name) for name in EXPRESSIONS]
+    if model.card.get("output", {}).get("kind") == "probabilities":
+        return lambda crops: np.log(np.maximum(network(crops)[:, order], 1e-9))
+    return lambda crops: network(crops)[:, order]
+
+
 def crop_faces(images: np.ndarray, faces: Faces, settings: CropSettings) -> np.ndarray:
-    """Cut each face's square from the full-resolution frame. Returns uint8 (m, 48, 48) grey."""
-    crops = np.empty((len(faces), CROP, CROP), np.uint8)
+    """Cut each face's square from the full-resolution frame. Returns uint8 (m, size, size, channels)."""
+    crops = np.empty((len(faces), settings.size, settings.size, settings.channels), np.uint8)
     for row, (frame, box) in enumerate(zip(faces.frame, faces.box, strict=True)):
-        crops[row] = crop(images[frame], box, settings)
+        crops[row] = crop(images[frame], box, settings).reshape(crops.shape[1:])
     return crops
 
 
 def crop(image: np.ndarray, box: np.ndarray, settings: CropSettings) -> np.ndarray:
-    """One face's square as uint8 (48, 48) grey, antialiased; beyond the picture its edge is repeated."""
+    """One face's square as uint8 (size, size), or (size, size, 3) for RGB, antialiased; beyond the picture its edge is repeated."""
     side = settings.margin * max(box[2] - box[0], box[3] - box[1], 1.0)
     x = (box[0] + box[2] - side) / 2
     y = (box[1] + box[3] - side) / 2 + settings.shift_y * side
     left, top, length = round(float(x)), round(float(y)), max(1, round(float(side)))
     square = _cut(image, left, top, length)
-    grey = cv2.cvtColor(square, cv2.COLOR_RGB2GRAY)
-    return cv2.resize(grey, (CROP, CROP), interpolation=cv2.INTER_AREA if length > CROP else cv2.INTER_CUBIC)
+    if settings.channels == 1:
+        square = cv2.cvtColor(square, cv2.COLOR_RGB2GRAY)
+    how = cv2.INTER_AREA if length > settings.size else cv2.INTER_CUBIC
+    return cv2.resize(square, (settings.size, settings.size), interpolation=how)
 
 
 def _cut(image: np.ndarray, left: int, top: int, length: int) -> np.ndarray:
@@ -85,13 +104,13 @@ def _cut(image: np.ndarray, left: int, top: int, length: int) -> np.ndarray:
 
 
 def classify(crops: np.ndarray, network: Network, temperature: float) -> np.ndarray:
-    """Calibrated probabilities float32 (m, 7) of crops uint8 (m, 48, 48): softmax(logits / temperature).
+    """Calibrated probabilities float32 (m, 7) of crops uint8 (m, size, size, channels): softmax(logits / temperature).
 
     Temperature scaling after Guo et al., "On Calibration of Modern Neural Networks", 2017.
     """
     if not len(crops):
         return np.zeros((0, len(EXPRESSIONS)), np.float32)
-    logits = network(crops[..., None]).astype(np.float64) / temperature
+    logits = network(crops).astype(np.float64) / temperature
     power = np.exp(logits - logits.max(axis=1, keepdims=True))
     return (power / power.sum(axis=1, keepdims=True)).astype(np.float32)
 

@@ -12,10 +12,20 @@ from pathlib import Path
 
 from crowdmood.errors import ModelError
 from crowdmood.files import sha256_of
+from crowdmood.labels import EXPRESSIONS
 from crowdmood.shipped import shipped
 
 FACE_DETECTOR = "face detector"
 EXPRESSION_NET = "expression net"
+
+
+# Weight files a model folder may hold, and what runs them; the first that is there stands for the model.
+WEIGHTS = ("weights.safetensors", "model.onnx", "model.torchscript")
+NEEDED = {
+    FACE_DETECTOR: ("name", "input", "files"),
+    EXPRESSION_NET: ("name", "input", "files", "labels"),
+}
+NEEDED_INPUT = {FACE_DETECTOR: (), EXPRESSION_NET: ("size", "channels", "margin", "shift_y")}
 
 
 @dataclass(frozen=True)
@@ -32,6 +42,15 @@ class Model:
     @property
     def kind(self) -> str:
         return self.card["kind"]
+
+    @property
+    def weights(self) -> str:
+        """sha256 of the weights."""
+        return next(self.card["files"][name] for name in WEIGHTS if name in self.card["files"])
+
+    def has(self, name: str) -> bool:
+        """Whether the card lists a file."""
+        return name in self.card["files"]
 
     def file(self, name: str) -> Path:
         """The path of one of the model's files, its content checked against the card.
@@ -50,14 +69,31 @@ class Model:
 
 
 def read_model(folder: Path | str) -> Model:
-    """Read the card of one model folder. Raises ModelError when there is none or it cannot be read."""
-    card = Path(folder) / "card.toml"
+    """Read the card of one model folder. Raises ModelError when there is none, it cannot be read, or lacks something."""
+    path = Path(folder) / "card.toml"
     try:
-        return Model(Path(folder), tomllib.loads(card.read_text(encoding="utf-8")))
+        card = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ModelError(f"no model in {folder}: {card.name} cannot be read ({error.strerror})") from error
+        raise ModelError(f"no model in {folder}: {path.name} cannot be read ({error.strerror})") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ModelError(f"{card}: not a valid model card ({error})") from error
+        raise ModelError(f"{path}: not a valid model card ({error})") from error
+    _check_card(card, path)
+    return Model(Path(folder), card)
+
+
+def _check_card(card: dict, path: Path) -> None:
+    kind = card.get("kind")
+    if kind not in NEEDED:
+        raise ModelError(f"{path}: kind is {kind!r}; known: {', '.join(map(repr, NEEDED))}")
+    missing = [key for key in NEEDED[kind] if key not in card]
+    missing += [f"input.{key}" for key in NEEDED_INPUT[kind] if key not in card.get("input", {})]
+    if missing:
+        raise ModelError(f"{path} lacks {', '.join(missing)}; docs/models.md describes a card")
+    unknown = [name for name in EXPRESSIONS if kind == EXPRESSION_NET and name not in card["labels"]]
+    if unknown:
+        raise ModelError(f"{path}: labels lack {', '.join(unknown)}; needed: {', '.join(EXPRESSIONS)}, in any order")
+    if not any(name in card["files"] for name in WEIGHTS):
+        raise ModelError(f"{path}: [files] lists none of {', '.join(WEIGHTS)} with its sha256")
 
 
 def list_models() -> list[Model]:

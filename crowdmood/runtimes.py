@@ -22,6 +22,7 @@ from crowdmood.models import FACE_DETECTOR, Model
 Network = Callable[[np.ndarray], np.ndarray]
 
 GPU_BATCH = 64
+TORCH_FILES = ("weights.safetensors", "model.torchscript")
 
 
 @dataclass(frozen=True)
@@ -63,16 +64,19 @@ def cuda_devices() -> list[str]:
 
 
 def load_network(model: Model, device: Device, per_request: int = 1) -> Network:
-    """Load a model for a device.
+    """Load a model for a device. What OpenVINO cannot read (no ONNX file) runs on torch.
 
     per_request: how many pictures one CPU inference takes; batches are cut into that many, and the pieces run
     side by side, one thread each.
     Raises ModelError when a weight file is missing, damaged, or refused by the runtime.
     """
+    runtime = device.runtime if device.runtime == "torch" or model.has("model.onnx") else "torch"
+    if runtime == "torch" and device.name == "cpu" and not any(map(model.has, TORCH_FILES)):
+        runtime = "onnx"
     try:
-        return RUNTIMES[device.runtime](model, device, per_request)
+        return RUNTIMES[runtime](model, device, per_request)
     except (RuntimeError, ValueError, KeyError) as error:
-        raise ModelError(f"{model.kind} {model.name} cannot be loaded by {device.runtime}: {error}") from error
+        raise ModelError(f"{model.kind} {model.name} cannot be loaded by {runtime}: {error}") from error
 
 
 def _known(runtime: str) -> str:
@@ -81,9 +85,12 @@ def _known(runtime: str) -> str:
     return runtime
 
 
-def _scale(model: Model) -> float:
-    """What the network's bytes are divided by before its first layer."""
-    return float(model.card["input"].get("scale", 1.0))
+def _normalisation(model: Model) -> tuple[np.ndarray, np.ndarray]:
+    """What is taken from the network's bytes, and what they are divided by then, per channel, float32 (1 or c,)."""
+    facts = model.card["input"]
+    mean, std = (np.atleast_1d(np.float32(facts.get(key, default))) for key, default in (("mean", 0.0), ("std", 1.0)))
+    scale = np.float32(facts.get("scale", 1.0))
+    return mean * scale, std * scale
 
 
 def _openvino(model: Model, device: Device, per_request: int) -> Network:
@@ -104,7 +111,7 @@ def _openvino(model: Model, device: Device, per_request: int) -> Network:
     def queue_for(shape: tuple[int, ...]) -> openvino.AsyncInferQueue:
         # A fixed shape is compiled once and runs faster than a dynamic one; a recording has one or two.
         if shape not in queues:
-            compiled = core.compile_model(_byte_input(plain.clone(), shape, _scale(model)), "CPU", settings)
+            compiled = core.compile_model(_byte_input(plain.clone(), shape, _normalisation(model)), "CPU", settings)
             queues[shape] = openvino.AsyncInferQueue(compiled, device.threads)
         return queues[shape]
 
@@ -125,7 +132,7 @@ def _openvino(model: Model, device: Device, per_request: int) -> Network:
     return network
 
 
-def _byte_input(graph, shape: tuple[int, ...], scale: float):
+def _byte_input(graph, shape: tuple[int, ...], normalisation: tuple[np.ndarray, np.ndarray]):
     """Give an ONNX graph of float NCHW input a fixed uint8 NHWC one."""
     import openvino
     from openvino.preprocess import PrePostProcessor
@@ -134,7 +141,9 @@ def _byte_input(graph, shape: tuple[int, ...], scale: float):
     graph.reshape([n, channels, height, width])
     steps = PrePostProcessor(graph)
     steps.input().tensor().set_element_type(openvino.Type.u8).set_layout(openvino.Layout("NHWC"))
-    steps.input().preprocess().convert_element_type(openvino.Type.f32).scale(scale)
+    mean, std = (np.broadcast_to(values, channels).tolist() for values in normalisation)
+    floats = steps.input().preprocess().convert_element_type(openvino.Type.f32)
+    (floats.mean(mean) if any(mean) else floats).scale(std)
     steps.input().model().set_layout(openvino.Layout("NCHW"))
     return steps.build()
 
@@ -160,11 +169,11 @@ def _onnx(model: Model, device: Device, per_request: int) -> Network:
     options.intra_op_num_threads = device.threads
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(str(model.file("model.onnx")), options, providers=["CPUExecutionProvider"])
-    name, scale = session.get_inputs()[0].name, np.float32(_scale(model))
+    name, (mean, std) = session.get_inputs()[0].name, _normalisation(model)
 
     def network(pictures: np.ndarray) -> np.ndarray:
-        floats = np.ascontiguousarray(pictures.transpose(0, 3, 1, 2), dtype=np.float32) / scale
-        return session.run(None, {name: floats})[0]
+        floats = (pictures.astype(np.float32) - mean) / std
+        return session.run(None, {name: np.ascontiguousarray(floats.transpose(0, 3, 1, 2))})[0]
 
     return network
 
@@ -177,20 +186,24 @@ def _torch(model: Model, device: Device, per_request: int) -> Network:
     net = net.half() if cuda else net
     if not cuda:
         torch.set_num_threads(device.threads)
-    scale = _scale(model)
+    mean, std = (torch.from_numpy(values).view(1, -1, 1, 1).to(device.name) for values in _normalisation(model))
 
     @torch.inference_mode()
     def run(pictures: np.ndarray) -> np.ndarray:
         bytes_ = torch.from_numpy(np.ascontiguousarray(pictures))
         if cuda:
             bytes_ = bytes_.pin_memory().to(device.name, non_blocking=True)
-        floats = bytes_.permute(0, 3, 1, 2).to(torch.float16 if cuda else torch.float32) / scale
-        return net(floats).float().cpu().numpy()
+        floats = (bytes_.permute(0, 3, 1, 2).float() - mean) / std
+        return net(floats.half() if cuda else floats).float().cpu().numpy()
 
     return in_batches(run, GPU_BATCH, torch.OutOfMemoryError)
 
 
 def _torch_module(model: Model):
+    if model.has("model.torchscript"):
+        import torch
+
+        return torch.jit.load(model.file("model.torchscript"), map_location="cpu")
     weights = model.file("weights.safetensors")
     if model.kind == FACE_DETECTOR:
         from crowdmood.yolo_net import face_network

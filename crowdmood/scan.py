@@ -16,14 +16,13 @@ import numpy as np
 
 from crowdmood import tables
 from crowdmood.expressions import (
-    CROP,
-    CROPS_PER_REQUEST,
     CropSettings,
     Expressions,
     UsableSettings,
     classify,
     crop_faces,
     judge,
+    load_classifier,
     names,
 )
 from crowdmood.faces import NO_FACES, DetectSettings, Faces, detect, joined
@@ -149,7 +148,8 @@ def look(batches: Iterator[FrameBatch], eyes: Eyes) -> ChunkRows:
 
 def _read(faces: Sequence[Faces], crops: Sequence[np.ndarray], eyes: Eyes) -> Expressions:
     """Classify the crops of many frames in one batch."""
-    stacked = np.concatenate([np.zeros((0, CROP, CROP), np.uint8), *crops])
+    nothing = np.zeros((0, eyes.crop.size, eyes.crop.size, eyes.crop.channels), np.uint8)
+    stacked = np.concatenate([nothing, *crops])
     probability = classify(stacked, eyes.classifier, eyes.temperature)
     return judge(joined([NO_FACES, *faces]), stacked, probability, eyes.usable)
 
@@ -195,9 +195,9 @@ def open_eyes(options: Options, device: Device) -> Eyes:
     found = face.card.get("detect", {})
     return Eyes(
         detector=load_network(face, device),
-        classifier=load_network(expression, device, CROPS_PER_REQUEST),
+        classifier=load_classifier(expression, device),
         detect=DetectSettings(options.imgsz, options.tiles, options.min_face, options.roi, options.ignore, **found),
-        crop=CropSettings(**{key: expression.card["input"][key] for key in ("margin", "shift_y")}),
-        usable=UsableSettings(**expression.card["usable"]),
-        temperature=expression.card["temperature"],
+        crop=CropSettings(**{key: expression.card["input"][key] for key in ("margin", "shift_y", "size", "channels")}),
+        usable=UsableSettings(**expression.card.get("usable", {})),
+        temperature=expression.card.get("temperature", 1.0),
     )

@@ -1,4 +1,4 @@
-"""The YOLO11n face network in eager torch, and a silent import of ultralytics."""
+"""The YOLO face network in eager torch, and a silent import of ultralytics."""
 
 from __future__ import annotations
 
@@ -13,7 +13,14 @@ from types import ModuleType
 
 import torch
 
-ARCHITECTURE = "yolo11n.yaml"
+ARCHITECTURE = "yolo11n"
+# ultralytics' name, and the share of its channels that is kept (docs/decisions.md has the comparison).
+ARCHITECTURES = {
+    "yolov8n": ("yolov8n.yaml", 1.0),
+    "yolo11n": ("yolo11n.yaml", 1.0),
+    "yolo26n": ("yolo26n.yaml", 1.0),
+    "yolo11n-narrow": ("yolo11n.yaml", 0.75),
+}
 CLASS_NAME = "face"
 
 
@@ -97,16 +104,34 @@ def _nms(dets: torch.Tensor, scores: torch.Tensor, iou_threshold: float) -> torc
     return torch.stack(kept) if kept else order.new_empty(0)
 
 
-def new_face_network() -> torch.nn.Module:
-    """YOLO11n for one class, untrained, in training mode: float (n, 3, h, w) RGB 0..1, h and w multiples of
-    32.
+def new_face_network(architecture: str = ARCHITECTURE) -> torch.nn.Module:
+    """One of ARCHITECTURES for one class, untrained, in training mode: float (n, 3, h, w) RGB 0..1, h and w
+    multiples of 32.
     """
     quiet_ultralytics()
-    from ultralytics.nn.tasks import DetectionModel
+    from ultralytics.nn.tasks import DetectionModel, yaml_model_load
 
-    net = DetectionModel(ARCHITECTURE, ch=3, nc=1, verbose=False)
+    file, share = ARCHITECTURES[architecture]
+    layout = yaml_model_load(file)
+    depth, width, most = layout["scales"][layout["scale"]]
+    layout["scales"] = {layout["scale"]: [depth, width * share, most]}
+    layout["end2end"] = False  # one head and our own suppression: the second head of YOLO26 costs twice the training
+    net = DetectionModel(layout, ch=3, nc=1, verbose=False)
     net.names = {0: CLASS_NAME}
     return net
+
+
+def save_face_weights(state: dict[str, torch.Tensor], architecture: str, path: Path | str) -> None:
+    """Write what ``face_network`` reads: filters as float16, everything else as float32 (running variances may
+    lie below float16's range)."""
+    from safetensors.torch import save_file
+
+    tensors = {
+        name: (value.half() if value.ndim > 1 else value.float()).contiguous()
+        for name, value in state.items()
+        if not name.endswith("num_batches_tracked")
+    }
+    save_file(tensors, path, {"architecture": architecture})
 
 
 def face_network(weights: Path | str) -> torch.nn.Module:
@@ -116,36 +141,42 @@ def face_network(weights: Path | str) -> torch.nn.Module:
     score 0..1. Convolutions and their normalisation are fused. Raises ValueError when the file's tensors do
     not fit.
     """
-    from safetensors.torch import load_file
+    from safetensors import safe_open
 
-    net = new_face_network()
-    tensors = {name: value.float() for name, value in load_file(weights).items()}
+    with safe_open(weights, framework="pt") as file:
+        architecture = (file.metadata() or {}).get("architecture", ARCHITECTURE)
+        tensors = {name: file.get_tensor(name).float() for name in file.keys()}
+    if architecture not in ARCHITECTURES:
+        raise ValueError(f"{weights} is for '{architecture}'; known: {', '.join(ARCHITECTURES)}")
+    net = new_face_network(architecture)
     needed = {
         name for name in net.state_dict() if not name.endswith("num_batches_tracked")
     }  # a counter of training
     if set(tensors) != needed:
         raise ValueError(
             f"{weights} holds {len(tensors)} tensors, {len(needed & set(tensors))} of the {len(needed)} of "
-            f"{ARCHITECTURE} with one class"
+            f"{architecture} with one class"
         )
     try:
         net.load_state_dict(tensors, strict=False)
     except RuntimeError as error:
         raise ValueError(
-            f"{weights}: tensors of other shapes than {ARCHITECTURE} with one class has"
+            f"{weights}: tensors of other shapes than {architecture} with one class has"
         ) from error
     return FaceNetwork(net)
 
 
 class FaceNetwork(torch.nn.Module):
-    """A trained YOLO11n for use: convolutions and normalisation fused, and boxes decoded in float32.
+    """A trained face network for use: convolutions and normalisation fused, and boxes decoded in float32.
 
     In half precision a coordinate beyond 512 px would be a multiple of half a pixel, so only the convolutions
     are run in what the weights are in.
     """
 
-    def __init__(self, net: torch.nn.Module) -> None:
+    def __init__(self, net: torch.nn.Module, number: int = 0) -> None:
+        """net: any detection model of ultralytics; number: of its class 'face'."""
         super().__init__()
+        self.number = number
         net.eval()
         net.fuse(verbose=False)
         head = net.model[-1]
@@ -159,15 +190,15 @@ class FaceNetwork(torch.nn.Module):
         """float (n, 3, h, w) RGB 0..1 -> float32 (n, 5, anchors): cx, cy, w, h in pixels, score 0..1."""
         raw = self.net(images)
         count = images.shape[0]
-        shares = raw["boxes"].float().view(count, 4, self.bins, -1).softmax(2)
-        steps = torch.arange(self.bins, device=images.device).float().view(1, 1, -1, 1)
-        reach = (shares * steps).sum(
-            2
-        )  # from the anchor to the left, upper, right and lower edge, in strides
+        reach = raw["boxes"].float().view(count, 4, self.bins, -1)
+        if self.bins > 1:
+            steps = torch.arange(self.bins, device=images.device).float().view(1, 1, -1, 1)
+            reach = reach.softmax(2) * steps
+        reach = reach.sum(2)  # from the anchor to the left, upper, right and lower edge, in strides
         place, stride = self._grid(raw["feats"])
         low, high = place - reach[:, :2], place + reach[:, 2:]
         box = torch.cat([(low + high) / 2, high - low], 1) * stride
-        return torch.cat([box, raw["scores"].float().sigmoid()], 1)
+        return torch.cat([box, raw["scores"][:, self.number : self.number + 1].float().sigmoid()], 1)
 
     def _grid(self, maps: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
         """Anchors (1, 2, anchors), x and y in strides, and each one's stride (1, 1, anchors)."""

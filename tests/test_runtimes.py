@@ -73,7 +73,7 @@ def test_runtimes_agree_on_faces(runtime, frames):
 
 @pytest.mark.parametrize("runtime", [name for name in RUNTIMES if name != "torch"])
 def test_runtimes_agree_on_expressions(runtime):
-    crops = np.random.default_rng(1).integers(0, 256, (37, 48, 48), np.uint8)
+    crops = np.random.default_rng(1).integers(0, 256, (37, 48, 48, 1), np.uint8)
     model = find_model(EXPRESSION_NET)
     probability = [classify(crops, load_network(model, Device("cpu", name, 2), CROPS_PER_REQUEST),
                             model.card["temperature"]) for name in (runtime, "torch")]

@@ -17,8 +17,15 @@ from crowdmood.errors import ModelError
 from crowdmood.models import FACE_DETECTOR, find_model
 from crowdmood.runtimes import choose_device, load_network
 from crowdmood.training import detector_evaluation as evaluation
-from crowdmood.training.detector_export import stored, write_onnx
-from crowdmood.yolo_net import _nms, face_network, new_face_network, quiet_ultralytics
+from crowdmood.yolo_net import (
+    ARCHITECTURES,
+    _nms,
+    face_network,
+    new_face_network,
+    quiet_ultralytics,
+    save_face_weights,
+)
+from crowdmood.yolo_onnx import check_onnx, write_onnx
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -31,14 +38,14 @@ def square(x: float, y: float, side: float) -> list[float]:
 def weights(tmp_path_factory) -> Path:
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("weights") / "weights.safetensors"
-    save_file(stored(new_face_network().state_dict()), path)
+    save_face_weights(new_face_network().state_dict(), "yolo11n", path)
     return path
 
 
 def test_the_onnx_graph_gives_what_torch_gives(weights, tmp_path):
     import onnxruntime
 
-    write_onnx(weights, tmp_path / "model.onnx")
+    write_onnx(face_network(weights), tmp_path / "model.onnx")
     session = onnxruntime.InferenceSession(str(tmp_path / "model.onnx"), providers=["CPUExecutionProvider"])
     images = np.random.default_rng(5).random((2, 3, 128, 256), np.float32)
     found = session.run(None, {"images": images})[0]
@@ -51,15 +58,13 @@ def test_the_onnx_graph_gives_what_torch_gives(weights, tmp_path):
 
 
 def test_an_onnx_graph_of_other_weights_is_refused(weights, tmp_path):
-    from crowdmood.training import detector_export
-
     other = face_network(weights)
     with torch.no_grad():
         for parameter in other.parameters():
             parameter.mul_(1.5)
-    write_onnx(weights, tmp_path / "model.onnx")
+    write_onnx(face_network(weights), tmp_path / "model.onnx")
     with pytest.raises(ModelError, match="differs"):
-        detector_export.check_onnx(other, tmp_path / "model.onnx")
+        check_onnx(other, tmp_path / "model.onnx")
 
 
 def test_boxes_are_those_of_ultralytics(weights):
@@ -69,6 +74,20 @@ def test_boxes_are_those_of_ultralytics(weights):
     with torch.no_grad():
         expected = net.eval()(images)[0]
     assert (face_network(weights)(images) - expected).abs().max() < 1e-3
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_every_architecture_survives_its_file_and_decodes_boxes_as_ultralytics_does(architecture, tmp_path):
+    torch.manual_seed(1)
+    net = new_face_network(architecture)
+    save_face_weights(net.state_dict(), architecture, tmp_path / "weights.safetensors")
+    images = torch.rand(1, 3, 64, 96, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        expected = net.eval()(images)[0]
+        found = face_network(tmp_path / "weights.safetensors")(images)
+    assert found.shape == expected.shape == (1, 5, 8 * 12 + 4 * 6 + 2 * 3)
+    assert (found[:, :4] - expected[:, :4]).abs().max() < 0.1  # filters are kept as float16
+    assert (found[:, 4] - expected[:, 4]).abs().max() < 1e-3
 
 
 def test_half_precision_keeps_boxes_within_a_pixel(weights):

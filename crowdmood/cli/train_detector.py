@@ -17,14 +17,20 @@ import click
 @click.option(
     "--start",
     type=click.Path(path_type=Path),
-    required=True,
-    help="COCO weights of YOLO11n (.pt). This is a pickle, that is code: only a file you trust.",
+    help="A model folder to go on from, or COCO weights of the architecture (.pt). The latter is a pickle, that is "
+    "code: only a file you trust.  [default: random weights]",
 )
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
     required=True,
     help="Folder for the picture cache, the checkpoint and the finished model.",
+)
+@click.option(
+    "--architecture",
+    type=click.Choice(["yolov8n", "yolo11n", "yolo26n", "yolo11n-narrow"]),
+    default="yolo11n",
+    show_default=True,
 )
 @click.option("--epochs", type=click.FloatRange(min=0, min_open=True), default=12.0, show_default=True)
 @click.option(
@@ -39,6 +45,13 @@ import click
     default=416,
     show_default=True,
     help="Side of a training picture, a multiple of 32.",
+)
+@click.option(
+    "--crowds",
+    type=click.FloatRange(0, 1),
+    default=0.2,
+    show_default=True,
+    help="Share of training pictures that are made up: crowds, galleries, dark stages, scenes without a face.",
 )
 @click.option("--batch", type=click.IntRange(min=2), default=16, show_default=True)
 @click.option(
@@ -74,7 +87,7 @@ import click
 )
 def detector(
     data: Path,
-    start: Path,
+    start: Path | None,
     out: Path,
     threads: int,
     device: str,

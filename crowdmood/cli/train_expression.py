@@ -36,6 +36,9 @@ import click
 @click.option(
     "--resume/--fresh", default=True, show_default=True, help="Go on from the checkpoint, or begin anew."
 )
+@click.option(
+    "--begin-with", metavar="FOLDER", help="A model of the same shape to go on from.  [default: weights by chance]"
+)
 @click.option("--export-only", is_flag=True, help="Write the model folder from the checkpoint as it is now.")
 def expression(
     data: Path, out: Path, checkpoint: Path | None, resume: bool, export_only: bool, **options

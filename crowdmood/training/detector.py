@@ -1,4 +1,4 @@
-"""Training the face detector: YOLO11n with one class, from COCO weights, on one or more CPU threads or a GPU.
+"""Training the face detector: a YOLO nano with one class, from COCO weights, on one or more CPU threads or a GPU.
 
 ultralytics supplies the architecture and the loss. The loop is ours, because its trainer saves only once per
 epoch, cannot be resumed to the same result, and keeps the optimizer in pickles. Here sample s of a run is a
@@ -22,6 +22,7 @@ import torch
 
 from crowdmood.errors import CrowdmoodError
 from crowdmood.files import write_aside
+from crowdmood.training.detector_crowds import made_up
 from crowdmood.training.detector_data import (
     Pictures,
     cached_pictures,
@@ -29,9 +30,11 @@ from crowdmood.training.detector_data import (
     epoch_order,
     hold_out,
     make_sample,
+    spoil,
     training_files,
 )
-from crowdmood.yolo_net import new_face_network, quiet_ultralytics
+from crowdmood.training.detector_start import begin_with, start_weights
+from crowdmood.yolo_net import ARCHITECTURE, new_face_network, quiet_ultralytics
 
 CHECKPOINT = "checkpoint.pt"
 WARM_UP = 0.03  # of the run
@@ -46,9 +49,11 @@ class Settings:
 
     epochs: passes over the data, may be a fraction; minutes: end (and cool down) no later than after so much
     training time, 0 for no limit; imgsz: side of a training picture, a multiple of 32; save_every: steps
-    between checkpoints.
+    between checkpoints; architecture: one of crowdmood.yolo_net.ARCHITECTURES; crowds: share of training
+    pictures that are made-up crowds, galleries, stages or face-free scenes.
     """
 
+    architecture: str = ARCHITECTURE
     epochs: float = 12.0
     minutes: float = 0.0
     imgsz: int = 416
@@ -56,6 +61,7 @@ class Settings:
     rate: float = 1e-3
     weight_decay: float = 0.01
     mosaic: float = 0.4
+    crowds: float = 0.2
     average: float = 0.998
     seed: int = 0
     save_every: int = 50
@@ -63,11 +69,11 @@ class Settings:
 
 @dataclass(frozen=True)
 class Places:
-    """data: folder with train*.parquet; start: COCO weights as ultralytics pickles them (that is code: only
-    files you trust); out: folder of the picture cache and the checkpoint."""
+    """data: folder with train*.parquet; start: a model folder, or COCO weights as ultralytics pickles them (that
+    is code: only files you trust), or None for random weights; out: folder of the picture cache and the checkpoint."""
 
     data: Path
-    start: Path
+    start: Path | None
     out: Path
 
     @property
@@ -207,7 +213,12 @@ def make_batch(pictures: Pictures, step: int, settings: Settings, done: float) -
         if epoch not in orders:
             orders[epoch] = epoch_order(pictures, np.random.default_rng([settings.seed, 1, epoch]))
         rng = np.random.default_rng([settings.seed, 2, nth])
-        image, found = make_sample(pictures, int(orders[epoch][nth % length]), settings.imgsz, rng, mosaic)
+        if rng.random() < settings.crowds:
+            image, found = made_up(pictures, settings.imgsz, rng)
+            image = spoil(image, rng)
+        else:
+            at = int(orders[epoch][nth % length])
+            image, found = make_sample(pictures, at, settings.imgsz, rng, mosaic)
         images.append(image)
         boxes.append(found)
     return torch.from_numpy(np.stack(images)), _targets(boxes, settings.imgsz)
@@ -232,10 +243,10 @@ def _loss(net: torch.nn.Module):
 def _begin(places: Places, settings: Settings, device: str) -> State:
     """A fresh state from the start weights, or the checkpoint's."""
     torch.manual_seed(settings.seed)
-    net = new_face_network()
+    net = new_face_network(settings.architecture)
     checkpoint = read_checkpoint(places.checkpoint)
-    if checkpoint is None:
-        _copy_matching(start_weights(places.start), net)
+    if checkpoint is None and places.start is not None:
+        begin_with(start_weights(places.start), net, settings.architecture)
     net.to(device, memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(_groups(net, settings.weight_decay), lr=settings.rate)
     state = State(net, {name: value.clone() for name, value in net.state_dict().items()}, optimizer)
@@ -256,25 +267,6 @@ def _groups(net: torch.nn.Module, decay: float) -> list[dict]:
         {"params": [one for one in learned if one.ndim > 1], "weight_decay": decay},
         {"params": [one for one in learned if one.ndim <= 1], "weight_decay": 0.0},
     ]
-
-
-def start_weights(path: Path) -> dict[str, torch.Tensor]:
-    """The tensors of an ultralytics .pt file: a pickle of a whole model, and loading it runs what it says."""
-    quiet_ultralytics()
-    if not path.is_file():
-        raise CrowdmoodError(f"{path} is not there; give COCO weights of YOLO11n with --start")
-    loaded = torch.load(path, map_location="cpu", weights_only=False)
-    return (loaded.get("ema") or loaded["model"]).float().state_dict()
-
-
-def _copy_matching(weights: dict[str, torch.Tensor], net: torch.nn.Module) -> None:
-    own = net.state_dict()
-    fitting = {
-        name: value for name, value in weights.items() if name in own and own[name].shape == value.shape
-    }
-    if len(fitting) < len(own) // 2:
-        raise CrowdmoodError(f"only {len(fitting)} of {len(own)} tensors of the start weights fit YOLO11n")
-    net.load_state_dict(fitting, strict=False)
 
 
 def save_checkpoint(state: State, settings: Settings, path: Path) -> None:

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-import warnings
 from pathlib import Path
 
 import cv2
-import numpy as np
-import torch
-from safetensors.torch import save_file
 
-from crowdmood.errors import CrowdmoodError, ModelError
+from crowdmood.errors import CrowdmoodError
 from crowdmood.files import sha256_of, write_aside
 from crowdmood.models import FACE_DETECTOR, Model
 from crowdmood.runtimes import choose_device, load_network
@@ -27,12 +23,12 @@ from crowdmood.training.detector_evaluation import (
     recall_at,
     score_at,
 )
-from crowdmood.yolo_net import face_network
+from crowdmood.yolo_net import face_network, save_face_weights
+from crowdmood.yolo_onnx import write_onnx
 
 NMS_IOU = 0.45  # 0.5 leaves two boxes on some profiles; faces side by side hardly ever overlap as much
 IMGSZ = 640  # longer side at which the threshold is chosen and the product looks for faces
 WANTED_PRECISION = 0.93  # 0.9 finds half a point more faces and half as many false ones again
-ONNX_OPSET = 17
 
 
 def export_detector(places: Places, folder: Path, note: str = "", say=print) -> Path:
@@ -45,10 +41,11 @@ def export_detector(places: Places, folder: Path, note: str = "", say=print) -> 
     checkpoint = read_checkpoint(places.checkpoint)
     if checkpoint is None:
         raise CrowdmoodError(f"{places.checkpoint} is not there; train first")
+    settings = json.loads(checkpoint["settings"])
     with write_aside(folder / "weights.safetensors") as aside:
-        save_file(stored(checkpoint["averaged"]), aside)
+        save_face_weights(checkpoint["averaged"], settings["architecture"], aside)
         aside.chmod(0o644)  # safetensors makes it readable for its owner only
-    write_onnx(folder / "weights.safetensors", folder / "model.onnx")
+    write_onnx(face_network(folder / "weights.safetensors"), folder / "model.onnx")
     held = _choose_threshold(places, folder)
     say(
         f"step {checkpoint['step']}: on {held['pictures']} held-out pictures AP {held['ap']:.3f}, recall "
@@ -59,9 +56,9 @@ def export_detector(places: Places, folder: Path, note: str = "", say=print) -> 
     facts = CardFacts(
         step=checkpoint["step"],
         seconds=checkpoint["seconds"],
-        settings=json.loads(checkpoint["settings"]),
+        settings=settings,
         data={path.name: sha256_of(path) for path in training_files(places.data)},
-        start=sha256_of(places.start),
+        start=_start_sha256(places.start),
         held=held,
         nms_iou=NMS_IOU,
         device=checkpoint.get("device", "cpu"),
@@ -72,52 +69,10 @@ def export_detector(places: Places, folder: Path, note: str = "", say=print) -> 
     return folder
 
 
-def stored(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Filters as float16, everything else as float32 (running variances may lie below float16's range)."""
-    return {
-        name: (value.half() if value.ndim > 1 else value.float()).contiguous()
-        for name, value in weights.items()
-        if not name.endswith("num_batches_tracked")
-    }
-
-
-def write_onnx(weights: Path, path: Path) -> None:
-    """Write the network of a safetensors file as ONNX with any batch size, height and width, and check it."""
-    net = face_network(weights)
-    names = {"images": {0: "n", 2: "h", 3: "w"}, "output0": {0: "n", 2: "anchors"}}
-    with write_aside(path) as aside, warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # the tracer's remarks about constants, and that it is the older exporter
-        torch.onnx.export(
-            net,
-            (torch.zeros(2, 3, 96, 128),),
-            str(aside),
-            input_names=["images"],
-            output_names=["output0"],
-            dynamic_axes=names,
-            opset_version=ONNX_OPSET,
-            dynamo=False,
-        )
-        check_onnx(net, aside)
-
-
-def check_onnx(net: torch.nn.Module, path: Path) -> None:
-    """Compare an ONNX file with the torch network on noise of two sizes. Raises ModelError beyond 1 px or
-    1e-3.
-    """
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    for seed, shape in enumerate([(1, 3, 160, 224), (3, 3, 96, 64)]):
-        images = np.random.default_rng(seed).random(shape, np.float32)
-        expected = net(torch.from_numpy(images)).numpy()
-        found = session.run(None, {"images": images})[0]
-        apart = np.abs(found - expected).max((0, 2)) if found.shape == expected.shape else np.full(5, np.inf)
-        if apart[:4].max() > 1 or apart[4] > 1e-3:
-            raise ModelError(f"{path.name} differs from the torch network by {apart}")
+def _start_sha256(start: Path | None) -> str:
+    if start is None:
+        return "random"
+    return sha256_of(start / "weights.safetensors" if start.is_dir() else start)
 
 
 def _choose_threshold(places: Places, folder: Path) -> dict:

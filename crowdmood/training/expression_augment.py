@@ -8,7 +8,9 @@ the given generator.
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
+import av
 import cv2
 import numpy as np
 import torch
@@ -23,7 +25,7 @@ def augment(crops: Tensor, rng: Generator) -> Tensor:
     crops = _light(_move(crops, rng), rng)
     crops = _occlude(crops, rng)
     crops = _blur(crops, rng)
-    chosen = _chance(len(crops), 0.45, rng)
+    chosen = _chance(len(crops), 0.35, rng)
     order = torch.nonzero(chosen).flatten()
     for rows in order.tensor_split(4):
         if len(rows):
@@ -81,13 +83,13 @@ def _light(crops: Tensor, rng: Generator) -> Tensor:
 
 
 def _occlude(crops: Tensor, rng: Generator) -> Tensor:
-    """Hides a rectangle of a third of the faces: a hand, a microphone, another head."""
+    """Hides a rectangle of a quarter of the faces: a hand, a microphone, another head."""
     n, _, height, width = crops.shape
     size_x, size_y = (_between(n, 6, 24, rng).view(n, 1, 1) for _ in range(2))
     centre_x, centre_y = (_between(n, 0, 48, rng).view(n, 1, 1) for _ in range(2))
     x, y = torch.arange(width).view(1, 1, width), torch.arange(height).view(1, height, 1)
     inside = ((x - centre_x).abs() * 2 < size_x) & ((y - centre_y).abs() * 2 < size_y)
-    inside &= _chance(n, 0.33, rng).view(n, 1, 1)
+    inside &= _chance(n, 0.25, rng).view(n, 1, 1)
     fill = _between(n, 0, 255, rng).view(n, 1, 1, 1)
     texture = torch.where(_chance(n, 0.3, rng).view(n, 1, 1, 1), 40.0, 4.0) * torch.randn(
         crops.shape, generator=rng
@@ -132,11 +134,41 @@ def _noise(crops: Tensor, rng: Generator) -> Tensor:
 
 
 def _compress(crops: Tensor, rng: Generator) -> Tensor:
-    """JPEG of quality 15 to 80, picture by picture."""
+    """Half of the time as a photograph, half of the time as a video would be."""
     pictures = crops.clamp(0, 255).round().to(torch.uint8).numpy()[:, 0]
-    quality = _between(len(crops), 15, 80, rng).int().tolist()
-    spoiled = np.empty(pictures.shape, np.float32)
+    if not len(crops):
+        return crops
+    spoil = _jpeg if torch.rand(1, generator=rng) < 0.5 else _h264
+    return torch.from_numpy(spoil(pictures, rng)).float()[:, None]
+
+
+def _h264(pictures: np.ndarray, rng: Generator) -> np.ndarray:
+    """One frame of H.264 in which the pictures lie side by side, its quantizer 22 to 40. uint8 (n, side, side)."""
+    n, side, _ = pictures.shape
+    wide = math.ceil(math.sqrt(n))
+    tiles = np.zeros((math.ceil(n / wide) * wide, side, side), np.uint8)
+    tiles[:n] = pictures
+    frame = tiles.reshape(-1, wide, side, side).swapaxes(1, 2).reshape(-1, wide * side)
+    planes = np.concatenate([frame, np.full((len(frame) // 2, frame.shape[1]), 128, np.uint8)])
+    encoder = av.CodecContext.create("libx264", "w")
+    encoder.width, encoder.height = frame.shape[1], len(frame)
+    encoder.pix_fmt, encoder.time_base, encoder.thread_count = "yuv420p", Fraction(1, 25), 1
+    quantizer = int(torch.randint(22, 41, (1,), generator=rng))
+    encoder.options = {"preset": "veryfast", "tune": "zerolatency", "qp": str(quantizer)}
+    packets = encoder.encode(av.VideoFrame.from_ndarray(planes, format="yuv420p")) + encoder.encode(None)
+    decoder = av.CodecContext.create("h264", "r")
+    decoder.thread_count = 1
+    shown = next(one for packet in (*packets, None) for one in decoder.decode(packet))
+    grey = shown.to_ndarray(format="yuv420p")[: len(frame)]
+    tiles = grey.reshape(-1, side, wide, side).swapaxes(1, 2).reshape(-1, side, side)
+    return tiles[:n]
+
+
+def _jpeg(pictures: np.ndarray, rng: Generator) -> np.ndarray:
+    """JPEG of quality 15 to 80, picture by picture. uint8 (n, side, side)."""
+    quality = _between(len(pictures), 15, 80, rng).int().tolist()
+    spoiled = np.empty_like(pictures)
     for index, picture in enumerate(pictures):
         _, data = cv2.imencode(".jpg", picture, (cv2.IMWRITE_JPEG_QUALITY, quality[index]))
         spoiled[index] = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)
-    return torch.from_numpy(spoiled)[:, None]
+    return spoiled
