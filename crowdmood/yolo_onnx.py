@@ -10,6 +10,7 @@ import torch
 
 from crowdmood.errors import CrowdmoodError, ModelError
 from crowdmood.files import write_aside
+from crowdmood.onnx_half import store_half
 
 OPSET = 17
 
@@ -37,6 +38,7 @@ def write_onnx(net: torch.nn.Module, path: Path) -> None:
             opset_version=OPSET,
             dynamo=False,
         )
+        store_half(aside)
         check_onnx(net, aside)
 
 
