@@ -41,16 +41,18 @@ SQL_TYPES = {
 }
 
 
-def ask(results: Path, query: str, run: str | None = None) -> pa.RecordBatchReader:
+def ask(
+    results: Path, query: str, run: str | None = None, values: dict | None = None
+) -> pa.RecordBatchReader:
     """Answer a query over the views faces, frames, persons, timeline and runs; `run`: over that run alone.
 
-    The query can neither write nor read anything outside the results folder. The answer is made while it is
+    values: what $name stands for in the query; bound, not pasted. The query can neither write nor read anything outside the results folder. The answer is made while it is
     read. Raises ResultsError, in one sentence, when the query is wrong or does anything but read.
     """
     for _ in range(LOOKS):
         try:
-            database = connect(results, run)
-            answer = pa.RecordBatchReader.from_stream(_only_reading(database, query))
+            database = connect(results, run, comments="duckdb_columns" in query)
+            answer = pa.RecordBatchReader.from_stream(_only_reading(database, query, values))
             return pa.RecordBatchReader.from_batches(answer.schema, _batches(answer, database))
         except (
             duckdb.IOException
@@ -62,15 +64,17 @@ def ask(results: Path, query: str, run: str | None = None) -> pa.RecordBatchRead
     raise ResultsError(_sentence(failure)) from failure
 
 
-def fetch(results: Path, query: str, run: str | None = None) -> pa.Table:
+def fetch(results: Path, query: str, run: str | None = None, values: dict | None = None) -> pa.Table:
     """The whole answer of `ask` as a table."""
-    return ask(results, query, run).read_all()
+    return ask(results, query, run, values).read_all()
 
 
-def connect(results: Path, run: str | None = None, **settings: str) -> duckdb.DuckDBPyConnection:
+def connect(
+    results: Path, run: str | None = None, comments: bool = False, **settings: str
+) -> duckdb.DuckDBPyConnection:
     """A DuckDB connection in memory with the views, locked: only files in the results folder can be read.
 
-    settings: DuckDB's, such as memory_limit. Raises ResultsError when there is no such folder.
+    comments: with what columns mean, as the catalog has it; that takes time. settings: DuckDB's, such as memory_limit. Raises ResultsError when there is no such folder.
     """
     results = Path(results).absolute()
     if not results.is_dir():
@@ -86,6 +90,8 @@ def connect(results: Path, run: str | None = None, **settings: str) -> duckdb.Du
     for table in TABLES:
         sources = map(_listed, _files(results, table, run or "*"))
         database.execute(f"CREATE VIEW {table} AS {_view(table, *sources)}")
+    for statement in (one for table in TABLES for one in _comments(table)) if comments else ():
+        database.execute(statement)
     database.execute("SET TimeZone = 'UTC'")
     database.execute(f"SET temp_directory = {_quoted(f'{gettempdir()}/crowdmood-{os.getpid()}')}")
     database.execute(f"SET allowed_directories = [{_quoted(f'{results}/')}]")
@@ -143,7 +149,9 @@ def _sentence(error: Exception) -> str:
     return re.sub(r"\s*\n\s*", " ", text.strip())
 
 
-def _only_reading(database: duckdb.DuckDBPyConnection, query: str) -> duckdb.DuckDBPyRelation:
+def _only_reading(
+    database: duckdb.DuckDBPyConnection, query: str, values: dict | None = None
+) -> duckdb.DuckDBPyRelation:
     kinds = [statement.type for statement in database.extract_statements(query)]
     if not kinds:
         raise ResultsError("the query is empty")
@@ -153,8 +161,9 @@ def _only_reading(database: duckdb.DuckDBPyConnection, query: str) -> duckdb.Duc
     text = query.encode()  # tokens are counted in bytes
     end = next((start for start, _ in duckdb.tokenize(query) if text[start : start + 1] == b";"), None)
     one = text[:end].decode()
-    database.sql(f"SELECT * FROM (\n{one}\n)")
-    return database.sql(one)
+    # With values DuckDB answers at once instead of when it is read, so the look must not run the query.
+    database.execute(f"EXPLAIN SELECT * FROM (\n{one}\n)", values) if values else database.sql(f"SELECT * FROM (\n{one}\n)")
+    return database.sql(one, params=values) if values else database.sql(one)
 
 
 def _files(results: Path, table: str, run: str) -> tuple[list[str], list[str]]:
@@ -211,13 +220,18 @@ def _listed(paths: Sequence[str]) -> str | None:
 def _statements(results: Path) -> list[str]:
     """What makes the catalog: views that look for files when they are asked, and comments on columns."""
     statements = []
-    for table, schema in TABLES.items():
+    for table in TABLES:
         statements.append(f"CREATE VIEW {table} AS {_view(table, *_globbed(results, table))}")
-        statements.append(f"COMMENT ON VIEW {table} IS {_quoted(schema.metadata[b'description'].decode())}")
-        statements += [
-            f"COMMENT ON COLUMN {table}.{field.name} IS {_quoted(_comment(field))}" for field in schema
-        ]
+        statements += _comments(table)
     return statements
+
+
+def _comments(table: str) -> list[str]:
+    """Statements that write beside a view and its columns what they mean."""
+    schema = TABLES[table]
+    words = _quoted(schema.metadata[b"description"].decode())
+    columns = [f"COMMENT ON COLUMN {table}.{field.name} IS {_quoted(_comment(field))}" for field in schema]
+    return [f"COMMENT ON VIEW {table} IS {words}", *columns]
 
 
 def _globbed(results: Path, table: str) -> tuple[str, str | None]:

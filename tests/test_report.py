@@ -24,7 +24,7 @@ from crowdmood.persons import Links
 from crowdmood.plots import spread, timeline_png
 from crowdmood.report import build_report, figures
 from crowdmood.results import Run
-from crowdmood.sql_reports import report_sql, shipped_reports
+from crowdmood.sql_reports import find_report, report_sql, shipped_reports
 from tests import browser
 from tests.made_runs import EMPTY, FRAMES, RUN, STARTED, face_columns, frame_columns, make_parts, make_run, run_row
 
@@ -261,18 +261,68 @@ def test_a_report_is_built_anew_over_the_old_one(run):
 
 @pytest.mark.parametrize("name", sorted(shipped_reports()))
 def test_every_report_has_a_heading_and_answers_over_many_runs(name, tmp_path):
-    title, description = shipped_reports()[name]
+    title, description = shipped_reports()[name].title, shipped_reports()[name].description
     assert title and len(description) > 40 and "--" not in description
     make_run(tmp_path)
     make_run(tmp_path, "ff00ff00ff00", seed=5)
-    both = catalog.fetch(tmp_path, report_sql(name)).to_pylist()
-    apart = [row for one in (RUN, "ff00ff00ff00") for row in Run(one, tmp_path).sql(report_sql(name)).to_pylist()]
+    values = shipped_reports()[name].values({})
+    both = catalog.fetch(tmp_path, report_sql(name), None, values).to_pylist()
+    if both and "run" not in both[0]:  # about all runs together, or about none
+        return
+    apart = [row for one in (RUN, "ff00ff00ff00") for row in catalog.fetch(tmp_path, report_sql(name), one, values).to_pylist()]
+    if name == "compare":  # the best run first
+        both, apart = (sorted(rows, key=lambda row: row["run"]) for rows in (both, apart))
     for one, other in itertools.zip_longest(both, apart):
-        assert {key: pytest.approx(value) for key, value in other.items()} == one
+        assert {key: pytest.approx(value) if isinstance(value, float) else value for key, value in other.items()} == one
 
 
 def test_a_report_on_a_folder_without_runs_is_empty(tmp_path):
-    assert [catalog.fetch(tmp_path, report_sql(name)).num_rows for name in shipped_reports()] == [0] * len(shipped_reports())
+    rows = {name: catalog.fetch(tmp_path, one.sql, None, one.values({})).num_rows for name, one in shipped_reports().items()}
+    assert {name for name, count in rows.items() if count} == {"dictionary"}
+
+
+def answer(run, name: str, **given: str) -> list[dict]:
+    report = find_report(name)
+    return catalog.fetch(run.results, report.sql, run.id, report.values(given)).to_pylist()
+
+
+def test_parameters_are_typed_bound_and_have_defaults(run):
+    whole = {row["expression"]: row for row in answer(run, "reaction", at="0:02", window="2")}
+    assert set(whole) == set(EXPRESSIONS)
+    before, after = (run.sql(f"SELECT avg(happy) AS m, count(*) AS n FROM faces WHERE usable AND time_s >= {low} AND "
+                             f"time_s < {low + 2}").to_pylist()[0] for low in (0, 2))
+    assert whole["happy"]["before"] == pytest.approx(before["m"]) and whole["happy"]["after"] == pytest.approx(after["m"])
+    assert (whole["happy"]["faces_before"], whole["happy"]["faces_after"]) == (before["n"], after["n"])
+    assert len(answer(run, "minutes", step="1")) > len(answer(run, "minutes")) == 1
+
+
+@pytest.mark.parametrize(("given", "words"), [
+    ({"till": "3"}, "has no parameter --till; it has: --at, --window"),
+    ({"at": "soon"}, "--at soon: needs a value of the kind 'time'"),
+    ({"window": "1) OR (1=1"}, "needs a value of the kind 'number'"),
+])
+def test_wrong_parameters_are_one_sentence(run, given, words):
+    with pytest.raises(ResultsError, match=re.escape(words)):
+        answer(run, "reaction", **given)
+
+
+def test_an_own_sql_file_is_a_report(run, tmp_path):
+    mine = tmp_path / "mine.sql"
+    mine.write_text("-- title: Mine\n-- description: Faces after\n-- an instant.\n-- parameter at: time: when\n"
+                    "-- parameter word: text = it's: any\nSELECT count(*) AS n, $word AS word FROM faces WHERE time_s >= $at\n")
+    report = find_report(str(mine))
+    assert (report.title, report.description, len(report.parameters)) == ("Mine", "Faces after an instant.", 2)
+    assert answer(run, str(mine), at="1:00", word="'; DROP TABLE x") == [{"n": 0, "word": "'; DROP TABLE x"}]
+    with pytest.raises(ResultsError, match=r"needs --at \(when\)"):
+        answer(run, str(mine))
+    mine.write_text("-- parameter at: moment: when\nSELECT 1")
+    with pytest.raises(ResultsError, match="is not of the form 'parameter NAME: KIND"):
+        find_report(str(mine))
+
+
+def test_spells_that_a_short_one_parted_are_one(run):
+    rows = answer(run, "transitions", least="0")
+    assert all(row["expression"] != row["next"] and row["persons"] >= 1 for row in rows)
 
 
 def crowdmood(*arguments: str, results: Path):
@@ -293,12 +343,14 @@ def test_the_command_prints_sql_reports(run):
     assert all(name in crowdmood("--list", results=run.results).stdout for name in shipped_reports())
     rows = json.loads(crowdmood("mix", "--json", results=run.results).stdout)
     assert {row["expression"] for row in rows} == {*EXPRESSIONS, "uncertain"}
+    rows = json.loads(crowdmood("reaction", "--at", "0:02", "--window=1", "--run", RUN, "--json", results=run.results).stdout)
+    assert {row["expression"] for row in rows} == set(EXPRESSIONS)
     assert crowdmood("happiest", "--csv", results=run.results).stdout.startswith("run,span,start_s,length_s,happy,faces,persons\n")
 
 
 @pytest.mark.parametrize(("arguments", "code", "message"), [
     (("nosuch",), 1, "no run matches 'nosuch'; known: ab12cd34ef56 (concert.mp4)"),
-    (("concert.mp4", "--csv"), 2, "--csv is for SQL reports"),
+    (("concert.mp4", "--csv"), 2, "--csv, --parquet and parameters are for SQL reports"),
     (("mix", "--open"), 2, "--open is for the report of a run"),
     (("mix", "--csv", "--json"), 2, "exclude each other")])
 def test_the_command_says_what_is_wrong(run, arguments, code, message):
