@@ -55,7 +55,9 @@ def _move(crops: Tensor, rng: Generator) -> Tensor:
     """Mirrors, turns, scales, shears and shifts: boxes of a detector are off, heads are tilted."""
     n = len(crops)
     angle = _mostly_small(n, math.radians(6), math.radians(30), rng)
-    scale = _mostly_small(n, 0.06, 0.15, rng).exp()
+    # A detector's box is often the larger the more hair it takes in, hardly ever much too small.
+    loose = _chance(n, 0.25, rng)
+    scale = torch.where(loose, _between(n, -0.2, 0.35, rng), _mostly_small(n, 0.06, 0.15, rng)).exp()
     stretch = _mostly_small(n, 0.03, 0.1, rng).exp()
     mirror = torch.where(_chance(n, 0.5, rng), -1.0, 1.0)
     cos, sin = scale * angle.cos(), scale * angle.sin()
@@ -65,7 +67,11 @@ def _move(crops: Tensor, rng: Generator) -> Tensor:
         torch.stack(rows, dim=1).view(n, 2, 3), list(crops.shape), align_corners=False
     )
     edge = "border" if torch.rand(1, generator=rng) < 0.5 else "reflection"
-    return functional.grid_sample(crops, grid, padding_mode=edge, align_corners=False)
+    moved = functional.grid_sample(crops, grid, padding_mode=edge, align_corners=False)
+    if torch.rand(1, generator=rng) < 0.5:
+        return moved
+    inside = functional.grid_sample(torch.ones_like(crops), grid, padding_mode="zeros", align_corners=False)
+    return moved * inside + crops.roll(1, 0) * (1 - inside)  # beyond the crop lies another face, as in a crowd
 
 
 def _light(crops: Tensor, rng: Generator) -> Tensor:
