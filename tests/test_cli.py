@@ -22,7 +22,7 @@ def test_help_loads_nothing_heavy():
 
 
 COMMANDS = ["analyze", "report", "sql", "runs", "demo", "models", "train", "evaluate", "doctor",
-            "train expression", "train detector", "evaluate expression", "evaluate detector"]
+            "train expression", "train detector", "evaluate expression", "evaluate detector", "evaluate end-to-end"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -9,7 +9,7 @@ import pytest
 from crowdmood.cli import COMMANDS, crowdmood
 
 ROOT = Path(__file__).resolve().parents[1]
-README, GUIDE = ((ROOT / name).read_text() for name in ("README.md", "docs/guide.md"))
+README, GUIDE, MODELS = ((ROOT / name).read_text() for name in ("README.md", "docs/guide.md", "docs/models.md"))
 
 
 def command(name: str) -> click.Command:
@@ -24,16 +24,16 @@ def test_the_guide_has_every_option_of_analyze(option):
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_is_documented(name):
-    assert f"crowdmood {name}" in README + GUIDE
+    assert f"crowdmood {name}" in README + GUIDE + MODELS
 
 
 def test_commands_in_the_docs_exist():
-    for name in re.findall(r"^\$? ?crowdmood ([a-z]+)", README + GUIDE, re.MULTILINE):
+    for name in re.findall(r"^\$? ?crowdmood ([a-z]+)", README + GUIDE + MODELS, re.MULTILINE):
         assert name in COMMANDS, name
 
 
 def test_pages_that_are_linked_are_there():
-    for page, text in (("README.md", README), ("docs/guide.md", GUIDE)):
+    for page, text in (("README.md", README), ("docs/guide.md", GUIDE), ("docs/models.md", MODELS)):
         for target in re.findall(r"\]\(([^)#:]+)\)", text):
             assert ((ROOT / page).parent / target).exists(), f"{page}: {target}"
 

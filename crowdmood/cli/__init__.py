@@ -38,7 +38,7 @@ class Lazy(click.Group):
         if name not in self.table:
             return None
         module = importlib.import_module(f"crowdmood.cli.{self.table[name][0]}")
-        return getattr(module, name)
+        return getattr(module, name.replace("-", "_"))
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -7,8 +7,9 @@ import click
 from crowdmood.cli import Lazy
 
 MEASURABLE = {
-    "expression": ("evaluate_expression", "Measure the expression net on labelled faces."),
+    "expression": ("evaluate_expression", "Measure the expression net on labelled faces and photographs."),
     "detector": ("evaluate_detector", "Measure the face detector on pictures with boxes."),
+    "end-to-end": ("evaluate_end_to_end", "Measure what the product loses against clean crops."),
 }
 
 

@@ -5,94 +5,181 @@ for JSON.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from crowdmood.errors import CrowdmoodError
-from crowdmood.expressions import UsableSettings, entropy
+from crowdmood.expressions import UsableSettings, entropy, load_classifier
 from crowdmood.labels import EXPRESSIONS
 from crowdmood.models import Model
 from crowdmood.sharpness import sharpness
 from crowdmood.training.expression_data import LabelledFaces, also_in_train
 
-SIDES = (32, 24, 16)
+SIDES = (48, 32, 24, 20, 16, 12)  # of the crop, pixels
 ECE_BINS = 15
+AT_ONCE = 256
+WEIGHTS = "weights.safetensors"
 
 Logits = Callable[[np.ndarray], np.ndarray]  # uint8 (n, 48, 48) -> float32 (n, 7)
 
 
-def shipped_logits(model: Model, threads: int = 1) -> Logits:
-    """The net as it ships: its ONNX file, its sha256 checked."""
-    from crowdmood.runtimes import Device, load_network
+@dataclass(frozen=True)
+class Answers:
+    """What a model says about the n faces of one split."""
 
-    network = load_network(model, Device("cpu", "onnx", threads))
+    split: str
+    faces: LabelledFaces
+    again: np.ndarray  # bool (n,): the very picture is in train, too
+    votes: np.ndarray  # float32 (n, 7), logits of the head that ships
+    label: np.ndarray | None  # float32 (n, 7), logits of the label's head, where the weights have it
+    small: dict[int, np.ndarray]  # by side: logits (m, 7) of the faces with a majority, shrunk to it
+    card: dict  # `temperature`, `usable` and `input` are used
+
+    @property
+    def temperature(self) -> float:
+        """By which logits are divided."""
+        return self.card.get("temperature", 1.0)
+
+    @property
+    def known(self) -> np.ndarray:
+        """bool (n,): faces with a majority of votes."""
+        return self.faces.majority >= 0
+
+
+def shipped_logits(model: Model, threads: int = 1) -> Logits:
+    """The net as it ships: its ONNX file, its sha256 checked. Size and channels are those of its card."""
+    from crowdmood.runtimes import Device
+
+    network = load_classifier(model, Device("cpu", "onnx", threads))
+    size, channels = (model.card["input"].get(key, usual) for key, usual in (("size", 48), ("channels", 1)))
+
+    def crops(images: np.ndarray) -> np.ndarray:
+        if size != images.shape[1]:
+            images = np.stack(
+                [cv2.resize(one, (size, size), interpolation=cv2.INTER_CUBIC) for one in images]
+            )
+        return np.repeat(images[..., None], channels, axis=3)
 
     def logits(images: np.ndarray) -> np.ndarray:
-        return np.concatenate([network(images[k : k + 256, ..., None]) for k in range(0, len(images), 256)])
+        parts = [network(crops(images[k : k + AT_ONCE])) for k in range(0, len(images), AT_ONCE)]
+        return np.concatenate([np.zeros((0, len(EXPRESSIONS)), np.float32), *parts])
 
     return logits
 
 
-def evaluate(faces: LabelledFaces, model: Model, split: str = "private_test", threads: int = 1) -> dict:
-    """All figures of a model on one split. Raises CrowdmoodError where the split has no face with a
-    majority.
+def label_logits(model: Model, threads: int = 1) -> Logits | None:
+    """The variant for the single label of FER2013: the same net, its other head asked in the same way. None
+    where the model's weights are not there; the ONNX file has one head only.
     """
-    return measure(faces, shipped_logits(model, threads), model.card, split)
+    if WEIGHTS not in model.card.get("files", {}):
+        return None
+    import torch
+
+    from crowdmood.expression_net import expression_network
+
+    torch.set_num_threads(threads)
+    net = expression_network(model.file(WEIGHTS))
+    net.votes = net.label  # so that whatever `forward` does for the one head it does for the other
+    return torch_logits(net)
 
 
-def measure(faces: LabelledFaces, logits: Logits, card: dict, split: str) -> dict:
-    """Figures of any net on one split; of the card, `temperature` and the tables `usable` and `input` are
-    used.
-    """
+def torch_logits(net) -> Logits:
+    """What a torch net's `forward` gives, in batches."""
+    import torch
+
+    @torch.inference_mode()
+    def logits(images: np.ndarray) -> np.ndarray:
+        crops = (torch.from_numpy(images[k : k + AT_ONCE]) for k in range(0, len(images), AT_ONCE))
+        parts = [net.eval()(part.float()[:, None]).numpy() for part in crops]
+        return np.concatenate([np.zeros((0, len(EXPRESSIONS)), np.float32), *parts])
+
+    return logits
+
+
+def ask(faces: LabelledFaces, model: Model, split: str = "private_test", threads: int = 1) -> Answers:
+    """Ask a model about one split. Raises CrowdmoodError where the split has no face with a majority."""
     again = also_in_train(faces)[faces.split == split]
     faces = faces.where(faces.split == split)
     known = faces.majority >= 0
     if not known.any():
         raise CrowdmoodError(f"no faces to measure on: no row of the split '{split}' has a majority of votes")
-    found, truth = logits(faces.images), faces.majority
-    best = found.argmax(axis=1)
-    sets = {
-        "majority": (known, truth),
-        "clear": (faces.clear, truth),
-        "label": (np.ones(len(faces), bool), faces.label),
-    }
-    figures = {"split": split}
-    for name, (rows, wanted) in sets.items():
-        figures[name] = share(best[rows] == wanted[rows])
-        figures[f"{name}_not_in_train"] = share((best == wanted)[rows & ~again])
-    confusion = confusion_matrix(truth[known], best[known])
+    logits, label = shipped_logits(model, threads), label_logits(model, threads)
+    votes = logits(faces.images)
+    small = {side: logits(shrink(faces.images[known], side)) for side in SIDES[1:]}
+    return Answers(
+        split=split,
+        faces=faces,
+        again=again,
+        votes=votes,
+        label=label(faces.images) if label else None,
+        small={SIDES[0]: votes[known], **small},
+        card=model.card,
+    )
+
+
+def evaluate(faces: LabelledFaces, model: Model, split: str = "private_test", threads: int = 1) -> dict:
+    """All figures of a model on one split; raises as `ask` does."""
+    return measure(ask(faces, model, split, threads))
+
+
+def measure(answers: Answers) -> dict:
+    """All figures of a model's answers."""
+    faces, known, again = answers.faces, answers.known, answers.again
+    figures = {"split": answers.split}
+    for name, (rows, right) in answer_sets(answers).items():
+        figures[name] = share(right[rows])
+        figures[f"{name}_not_in_train"] = share(right[rows & ~again])
+    truth, found = faces.majority[known], answers.votes[known]
+    confusion = confusion_matrix(truth, found.argmax(axis=1))
     scores = class_scores(confusion)
-    raw, calm = probabilities(found[known]), probabilities(found[known], card["temperature"])
+    raw, calm = probabilities(found), probabilities(found, answers.temperature)
     return figures | {
-        "macro_f1": round(float(np.mean([score["f1"] for score in scores.values()])), 4),
-        "ece_before": calibration_error(raw, truth[known]),
-        "ece": calibration_error(calm, truth[known]),
-        "sides": {
-            str(side): share(logits(shrink(faces.images[known], side)).argmax(1) == truth[known])
-            for side in SIDES
-        },
-        "accepted": accepted(faces.where(known), logits, card),
+        "macro_f1": macro_f1(scores),
+        "ece_before": calibration_error(raw, truth),
+        "ece": calibration_error(calm, truth),
+        "sides": {str(side): share(one.argmax(axis=1) == truth) for side, one in answers.small.items()},
+        "accepted": accepted(answers),
         "classes": scores,
         "confusion": confusion.tolist(),
+        "reliability": {"before": reliability(raw, truth), "after": reliability(calm, truth)},
     }
 
 
-def accepted(faces: LabelledFaces, logits: Logits, card: dict) -> dict:
-    """What the thresholds in the card's `usable` let through, by side of the crop: the share and its
-    accuracy.
+def answer_sets(answers: Answers) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Name -> rows that count, and where the net is right: bool (n,) each."""
+    faces, best = answers.faces, answers.votes.argmax(axis=1)
+    every = np.ones(len(faces), bool)
+    sets = {
+        "majority": (answers.known, best == faces.majority),
+        "clear": (faces.clear, best == faces.majority),
+        "label": (every, best == faces.label),
+    }
+    if answers.label is not None:
+        sets["label_head"] = (every, answers.label.argmax(axis=1) == faces.label)
+    return sets
+
+
+def accepted(answers: Answers) -> dict:
+    """What the thresholds in the card's `usable` let through, by side of the crop: the share, its accuracy,
+    and what part that is of the accuracy on all faces of 48 px.
     """
-    usable = UsableSettings(**card["usable"])
+    faces = answers.faces.where(answers.known)
+    clean = float((answers.small[SIDES[0]].argmax(axis=1) == faces.majority).mean())
+    usable, shape = UsableSettings(**answers.card.get("usable", {})), answers.card["input"]
+    ratio = shape.get("size_ratio", 1 / shape["margin"])
     table = {}
-    for side in (48, *SIDES, 12):
-        images = shrink(faces.images, side)
-        found = logits(images)
-        taken = entropy(probabilities(found, card["temperature"])) <= usable.max_entropy
-        taken &= (sharpness(images) >= usable.min_sharpness) & (
-            side * card["input"]["size_ratio"] >= usable.min_size_px
-        )
-        right = found.argmax(axis=1) == faces.majority
-        table[str(side)] = {"accepted": round(float(taken.mean()), 4), **share(right[taken])}
+    for side, found in answers.small.items():
+        taken = entropy(probabilities(found, answers.temperature)) <= usable.max_entropy
+        taken &= sharpness(shrink(faces.images, side)) >= usable.min_sharpness
+        taken &= side * ratio >= usable.min_size_px
+        right = share((found.argmax(axis=1) == faces.majority)[taken])
+        part = {
+            "accepted": round(float(taken.mean()), 4),
+            "kept": round(right["accuracy"] / max(clean, 1e-9), 4),
+        }
+        table[str(side)] = part | right
     return table
 
 
@@ -144,9 +231,28 @@ def class_scores(confusion: np.ndarray) -> dict:
     return table
 
 
+def macro_f1(scores: dict) -> float:
+    """Mean F1 of the classes, each as important as any other."""
+    return round(float(np.mean([score["f1"] for score in scores.values()])), 4)
+
+
 def calibration_error(probability: np.ndarray, truth: np.ndarray) -> float:
     """Expected calibration error over 15 equal bins of the largest probability (Guo et al., 2017)."""
     sure, right = probability.max(axis=1), probability.argmax(axis=1) == truth
     place = np.minimum((sure * ECE_BINS).astype(int), ECE_BINS - 1)
     gaps = [abs(sure[place == k].sum() - right[place == k].sum()) for k in range(ECE_BINS)]
     return round(float(sum(gaps) / len(truth)), 4)
+
+
+def reliability(probability: np.ndarray, truth: np.ndarray) -> list[list[float]]:
+    """For each of the 15 bins that holds faces: mean largest probability, accuracy, number of faces."""
+    sure, right = probability.max(axis=1), probability.argmax(axis=1) == truth
+    place = np.minimum((sure * ECE_BINS).astype(int), ECE_BINS - 1)
+    return [
+        [
+            round(float(sure[place == k].mean()), 4),
+            round(float(right[place == k].mean()), 4),
+            int((place == k).sum()),
+        ]
+        for k in np.unique(place)
+    ]

@@ -15,10 +15,11 @@ from crowdmood.sharpness import sharpness
 from crowdmood.training.expression_data import LabelledFaces
 from crowdmood.training.expression_evaluation import Logits, probabilities, shrink
 
-KEPT = 0.95  # accepted faces shall reach this share of the accuracy on clean faces
-SMALLEST = (10, 12, 14, 16, 18, 20, 24, 28, 32)  # sides of the crop that are tried, pixels
-SIDE_KEPT = 0.88  # ... and sides at which all faces together fall below this share are given up
+KEPT = 0.95  # accepted faces of each size shall reach this share of the accuracy on clean faces
+SIDES = (10, 12, 14, 16, 18, 20, 24, 32, 48)  # of the crop, pixels, that are tried
+LIMITS = np.round(np.arange(1.95, 0.39, -0.05), 2)  # of the entropy, nats, that are tried
 BLURS = (0.8, 1.2, 1.6, 2.0, 2.5, 3.0, 4.0)  # deviations, pixels of the 48 x 48 crop
+AT_MOST = 1200  # faces asked at each side; of blurred faces, a third of it at each deviation
 MIN_SCORE = 0.5  # of face-1: below it lie most of its false faces; where linking calls a face sure, too
 
 
@@ -38,33 +39,46 @@ def choose_thresholds(faces: LabelledFaces, logits: Logits, temperature: float, 
 
     size_ratio: a face's size_px (root of the box's area) for each pixel of its crop's side.
     """
-    clean = float((logits(faces.images).argmax(axis=1) == faces.majority).mean())
-    side = _smallest_side(faces, logits, SIDE_KEPT * clean)
-    found = logits(shrink(faces.images, side))
-    limit = _largest_entropy(found, faces.majority, temperature, KEPT * clean)
+    faces = faces.where(_some(len(faces), AT_MOST))
+    unsure, right = [], []
+    for side in SIDES:
+        found = logits(shrink(faces.images, side))
+        unsure.append(entropy(probabilities(found, temperature)))
+        right.append(found.argmax(axis=1) == faces.majority)
+    wanted = KEPT * float(right[-1].mean())
+    least, limit = choose_side_and_limit(np.stack(unsure), np.stack(right), wanted)
     return {
-        "min_size_px": math.floor(10 * side * size_ratio) / 10,
-        "min_sharpness": _least_sharpness(faces, logits, temperature, limit, KEPT * clean),
+        "min_size_px": math.floor(10 * SIDES[least] * size_ratio) / 10,
+        "min_sharpness": _least_sharpness(faces, logits, temperature, limit, wanted),
         "min_score": MIN_SCORE,
         "max_entropy": limit,
     }
 
 
-def _smallest_side(faces: LabelledFaces, logits: Logits, wanted: float) -> int:
-    for side in SMALLEST:
-        if (logits(shrink(faces.images, side)).argmax(axis=1) == faces.majority).mean() >= wanted:
-            return side
-    return SMALLEST[-1]
+def _some(count: int, most: int) -> np.ndarray:
+    """At most so many of the rows, evenly spread."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
 
 
-def _largest_entropy(found: np.ndarray, truth: np.ndarray, temperature: float, wanted: float) -> float:
-    """The largest entropy up to which faces of the smallest accepted side are right often enough."""
-    unsure, right = entropy(probabilities(found, temperature)), found.argmax(axis=1) == truth
-    for limit in np.arange(1.95, 0.4, -0.05):
+def choose_side_and_limit(unsure: np.ndarray, right: np.ndarray, wanted: float) -> tuple[int, float]:
+    """The smallest side (as its row) and the largest entropy that together let most faces through, where the
+    accepted faces of every side from there on are right often enough.
+
+    unsure: entropy (sides, n), right: bool (sides, n), smallest side first. One entropy holds for all sides:
+    giving up the smallest ones allows more of the others. Where nothing is right often enough: the largest
+    side and the strictest entropy.
+    """
+    best = (0.0, len(unsure) - 1, float(LIMITS[-1]))
+    for limit in LIMITS:
         taken = unsure <= limit
-        if taken.any() and right[taken].mean() >= wanted:
-            return round(float(limit), 2)
-    return 0.4
+        count = np.maximum(taken.sum(axis=1), 1)
+        accuracy = (right & taken).sum(axis=1) / count
+        # By one standard error more than wanted: it shall hold on other faces, too.
+        bad = np.flatnonzero(accuracy - np.sqrt(accuracy * (1 - accuracy) / count) < wanted)
+        least = bad[-1] + 1 if len(bad) else 0
+        if least < len(unsure):
+            best = max(best, (float(taken[least:].sum()), int(least), float(limit)))
+    return best[1:]
 
 
 def _least_sharpness(
@@ -73,6 +87,7 @@ def _least_sharpness(
     """The sharpness from which on blurred faces, as far as their entropy lets them through, are right
     often enough.
     """
+    faces = faces.where(_some(len(faces), AT_MOST // 3))
     images = np.concatenate(
         [np.stack([cv2.GaussianBlur(image, (0, 0), blur) for image in faces.images]) for blur in BLURS]
     )
@@ -80,7 +95,7 @@ def _least_sharpness(
     taken = entropy(probabilities(found, temperature)) <= limit
     sharp, right = sharpness(images)[taken], (found.argmax(axis=1) == truth)[taken]
     order = np.argsort(sharp)
-    for rows in np.array_split(order, min(40, max(1, len(order)))):
+    for rows in np.array_split(order, min(20, max(1, len(order)))):
         if len(rows) and right[rows].mean() >= wanted:
             return round(float(sharp[rows[0]]), 1)
     return 0.0

@@ -310,7 +310,7 @@ def test_light_and_contrast_do_not_change_the_answer():
         plain, bright = net(crops), net(crops * 0.8 + 40)
     assert torch.allclose(plain, bright, atol=0.02)
     assert torch.isfinite(net(torch.zeros(1, 1, 48, 48))).all()
-    assert count_multiplications(net) < 60e6
+    assert count_multiplications(net) <= 250e6  # 0.5 GFLOP a face
 
 
 def test_figures_by_hand():
