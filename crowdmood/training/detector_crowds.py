@@ -16,10 +16,12 @@ from crowdmood.training.scenes import heads_from_behind, scene
 SOURCES = 4  # pictures whose heads make one crowd: each costs the time to decode it
 LEAST_FACE = 26.0  # px, of a face that is cut out: what is pasted is made smaller, hardly ever larger
 LARGEST_SCALE = 1.3
+# What is pasted is often no face: else whatever has the outline of a pasted patch would be learned as one.
+DECOYS = 0.35
 AROUND = (0.45, 0.55, 0.45, 0.35)  # of the face's size: how much more of the head left, above, right, below
 NO_BOX = np.zeros((0, 4), np.float32)
 
-Head = tuple[np.ndarray, np.ndarray]  # patch uint8 (h, w, 3), the face's box in it (4,)
+Head = tuple[np.ndarray, np.ndarray]  # patch uint8 (h, w, 3), the face's box in it (4,); a decoy has a box, too
 
 
 def made_up(pictures: Pictures, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -37,7 +39,7 @@ def crowd(pictures: Pictures, size: int, rng: np.random.Generator) -> tuple[np.n
     canvas, boxes = scene(rng, size, size), []
     if rng.random() < 0.3:
         heads_from_behind(canvas, rng, int(rng.integers(1, 15)), size / 8)
-    heads = cut_heads(pictures, SOURCES, rng)
+    heads, decoys = cut_heads(pictures, SOURCES, rng), cut_decoys(pictures, rng)
     far, near = np.sort(np.exp(rng.uniform(np.log(8), np.log(90), 2)))
     y = size * rng.uniform(0.1, 0.6)
     while heads and y < size * 1.05:
@@ -45,7 +47,7 @@ def crowd(pictures: Pictures, size: int, rng: np.random.Generator) -> tuple[np.n
         for x in np.arange(rng.uniform(-side, side), size, side * rng.uniform(1.2, 2.6)):
             if rng.random() < 0.75:
                 place = np.array([x, y]) + rng.normal(0, side / 5, 2)
-                boxes.append(_paste(canvas, heads[rng.integers(len(heads))], place, side, rng))
+                boxes.append(_paste_any(canvas, heads, decoys, place, side, rng))
         y += side * rng.uniform(0.9, 1.8)
     if rng.random() < 0.4:
         canvas = _darken(canvas, rng)
@@ -58,7 +60,7 @@ def gallery(pictures: Pictures, size: int, rng: np.random.Generator) -> tuple[np
     across = int(rng.integers(2, 8))
     wide, high = size // across, int(size / across * rng.uniform(0.56, 1.0))
     gap = int(rng.integers(0, max(2, wide // 20)))
-    heads = cut_heads(pictures, SOURCES, rng)
+    heads, decoys = cut_heads(pictures, SOURCES, rng), cut_decoys(pictures, rng)
     for top in range(int(rng.integers(0, high)) - high, size, high):
         for left in range(0, across * wide, wide):
             y1, x1, y2, x2 = max(0, top + gap), left + gap, min(size, top + high - gap), left + wide - gap
@@ -68,7 +70,7 @@ def gallery(pictures: Pictures, size: int, rng: np.random.Generator) -> tuple[np
             if heads and rng.random() < 0.8:
                 side = high * rng.uniform(0.25, 0.6)
                 place = np.array([x2 - x1, y2 - y1]) * rng.uniform(0.35, 0.65, 2)
-                box = _paste(tile, heads[rng.integers(len(heads))], place, side, rng)
+                box = _paste_any(tile, heads, decoys, place, side, rng)
                 boxes.append(np.clip(box, 0, [x2 - x1, y2 - y1] * 2) + [x1, y1, x1, y1])
             canvas[y1:y2, x1:x2] = tile
             cv2.putText(canvas, "Ana B", (x1 + 2, y2 - 3), 0, max(0.25, high / 300), (240, 240, 240), 1, cv2.LINE_AA)
@@ -79,13 +81,33 @@ def face_free(pictures: Pictures, size: int, rng: np.random.Generator) -> np.nda
     """A drawn scene, or a window of a real picture in which no box lies, uint8 (size, size, 3)."""
     for _ in range(4 if rng.random() < 0.6 else 0):
         at = _human(pictures, rng)
-        picture, boxes = pictures.read(at), pictures.boxes[at]
-        side = int(min(picture.shape[:2]) * rng.uniform(0.25, 0.7))
-        x, y = (int(rng.integers(0, edge - side + 1)) for edge in (picture.shape[1], picture.shape[0]))
-        free = (boxes[:, 2] < x) | (boxes[:, 0] > x + side) | (boxes[:, 3] < y) | (boxes[:, 1] > y + side)
-        if free.all():
-            return cv2.resize(picture[y : y + side, x : x + side], (size, size), interpolation=cv2.INTER_LINEAR)
+        window = _window_without_box(pictures.read(at), pictures.boxes[at], rng.uniform(0.25, 0.7), rng)
+        if window is not None:
+            return cv2.resize(window, (size, size), interpolation=cv2.INTER_LINEAR)
     return scene(rng, size, size)
+
+
+def cut_decoys(pictures: Pictures, rng: np.random.Generator) -> list[Head]:
+    """Patches without a face, shaped as heads are: windows of a real picture and of a scene, and plain ones."""
+    at = _human(pictures, rng)
+    picture, boxes = pictures.read(at), pictures.boxes[at]
+    nowhere, drawn = np.zeros((0, 4), np.float32), scene(rng, 160, 160)
+    patches = [np.full((64, 56, 3), rng.integers(0, 256, 3), np.uint8)]
+    for _ in range(3):
+        patches.append(_window_without_box(picture, boxes, rng.uniform(0.05, 0.3), rng))
+        patches.append(_window_without_box(drawn, nowhere, rng.uniform(0.2, 0.8), rng))
+    return [(patch, np.array([0.25, 0.28, 0.75, 0.85], np.float32) * np.tile(patch.shape[1::-1], 2))
+            for patch in patches if patch is not None]
+
+
+def _window_without_box(
+    picture: np.ndarray, boxes: np.ndarray, share: float, rng: np.random.Generator
+) -> np.ndarray | None:
+    """A square window, its side a share of the picture's shorter one; None where a box lies in it."""
+    side = max(8, int(min(picture.shape[:2]) * share))
+    x, y = (int(rng.integers(0, edge - side + 1)) for edge in (picture.shape[1], picture.shape[0]))
+    free = (boxes[:, 2] < x) | (boxes[:, 0] > x + side) | (boxes[:, 3] < y) | (boxes[:, 1] > y + side)
+    return picture[y : y + side, x : x + side] if free.all() else None
 
 
 def cut_heads(pictures: Pictures, sources: int, rng: np.random.Generator) -> list[Head]:
@@ -111,6 +133,16 @@ def _human(pictures: Pictures, rng: np.random.Generator) -> int:
         if pictures.source[at] in HUMAN_SOURCES:
             break
     return at
+
+
+def _paste_any(
+    canvas: np.ndarray, heads: list[Head], decoys: list[Head], place: np.ndarray, side: float, rng: np.random.Generator
+) -> np.ndarray:
+    """Paste a head, or a decoy, whose box then is empty. Returns the box (4,)."""
+    if rng.random() < DECOYS:
+        _paste(canvas, decoys[rng.integers(len(decoys))], place, side, rng)
+        return np.zeros(4, np.float32)
+    return _paste(canvas, heads[rng.integers(len(heads))], place, side, rng)
 
 
 def _paste(canvas: np.ndarray, head: Head, place: np.ndarray, side: float, rng: np.random.Generator) -> np.ndarray:

@@ -5,7 +5,8 @@ Protocol: a detection is right when its overlap (IoU) with a face not yet found 
 first. A band (smallest size <= size < largest, size being the height of the box) counts only faces of these
 sizes: detections that hit other faces are neither right nor wrong, and neither are detections that hit
 nothing and are smaller than 12 px (faces of that size are incompletely labelled) or outside the band. Every
-other detection that hits nothing is wrong. Intervals are 95 % of a bootstrap over pictures.
+other detection that hits nothing is wrong. Intervals are 95 % of a bootstrap over pictures; two detectors are
+compared on the same resampled pictures.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from crowdmood.errors import CrowdmoodError
@@ -25,9 +25,18 @@ from crowdmood.runtimes import Network
 IOU = 0.5
 NOT_PUNISHED = 12.0  # px; wrong detections smaller than this do not count
 SETS = {"human": ("facecount", "fmd853"), "teacher": ("scut_head", "shanghaitech")}
-BANDS = {"12-24": (12.0, 24.0), "24-48": (24.0, 48.0), "24+": (24.0, np.inf)}
-PRECISIONS = (0.85, 0.9)
+BANDS = {
+    "8-16": (8.0, 16.0),  # incompletely labelled below 12 px
+    "16-24": (16.0, 24.0),
+    "24-48": (24.0, 48.0),
+    "48-96": (48.0, 96.0),
+    "96+": (96.0, np.inf),
+    "12-24": (12.0, 24.0),
+    "24+": (24.0, np.inf),
+}
+PRECISION = 0.9  # at which recall is given
 LOWEST_SCORE = 0.01
+SCORES = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6)  # thresholds to choose among
 RESAMPLED = 200
 
 Boxes = tuple[np.ndarray, np.ndarray]  # box float32 (m, 4) x1 y1 x2 y2, score float32 (m,)
@@ -65,26 +74,15 @@ def read_pictures(path: Path) -> list[dict]:
     return rows
 
 
-def network_detector(network: Network, imgsz: int, nms_iou: float = 0.5) -> Detector:
-    """The product's own detector without tiling, keeping even the poorest scores."""
-    settings = DetectSettings(imgsz=imgsz, tiles="off", min_face=0.0, score=LOWEST_SCORE, nms_iou=nms_iou)
+def network_detector(
+    network: Network, imgsz: int, nms_iou: float = 0.5, score: float = LOWEST_SCORE, tiles: str = "off"
+) -> Detector:
+    """The product's own detector, by default without tiling and keeping even the poorest scores."""
+    settings = DetectSettings(imgsz=imgsz, tiles=tiles, min_face=0.0, score=score, nms_iou=nms_iou)
 
     def find(picture: np.ndarray) -> Boxes:
         found = detect(picture[None], network, settings)
         return found.box, found.score
-
-    return find
-
-
-def yunet_detector(path: Path) -> Detector:
-    """OpenCV's YuNet at the picture's own size."""
-    net = cv2.FaceDetectorYN.create(str(path), "", (320, 320), LOWEST_SCORE, 0.3, 5000)
-
-    def find(picture: np.ndarray) -> Boxes:
-        net.setInputSize((picture.shape[1], picture.shape[0]))
-        rows = net.detect(picture[:, :, ::-1])[1]
-        rows = np.zeros((0, 15), np.float32) if rows is None else rows
-        return np.concatenate([rows[:, :2], rows[:, :2] + rows[:, 2:4]], 1), rows[:, 14]
 
     return find
 
@@ -171,62 +169,65 @@ def score_at(result: Outcome, wanted: float) -> tuple[float, float]:
 
 
 def measures(result: Outcome, times: np.ndarray | None = None) -> np.ndarray:
-    """AP, then recall at each of PRECISIONS."""
+    """AP and recall at PRECISION."""
     precision, recall = curve(result, times)
-    return np.array(
-        [average_precision(precision, recall), *(recall_at(precision, recall, p) for p in PRECISIONS)]
-    )
+    return np.array([average_precision(precision, recall), recall_at(precision, recall, PRECISION)])
 
 
-def summarize(result: Outcome, seed: int = 0) -> dict:
-    """``faces``, ``ap``, ``recall_at_85``, ``recall_at_90``, and for each of these three an interval [low,
-    high].
-    """
+def resampled(result: Outcome, seed: int = 0) -> np.ndarray:
+    """``measures`` (RESAMPLED, 2) of pictures drawn with replacement; of the same seed: of the same pictures."""
     rng = np.random.default_rng(seed)
     count = len(result.faces)
-    again = [
-        measures(result, rng.multinomial(count, np.full(count, 1 / count)).astype(float))
-        for _ in range(RESAMPLED)
-    ]
-    low, high = np.percentile(again, [2.5, 97.5], axis=0)
-    names = ["ap", *(f"recall_at_{round(p * 100)}" for p in PRECISIONS)]
-    table = {"faces": int(result.faces.sum())}
-    for name, value, a, b in zip(names, measures(result), low, high, strict=True):
-        table[name], table[f"{name}_interval"] = (
-            round(float(value), 4),
-            [round(float(a), 4), round(float(b), 4)],
-        )
-    return table
+    share = np.full(count, 1 / count)
+    return np.array([measures(result, rng.multinomial(count, share).astype(float)) for _ in range(RESAMPLED)])
 
 
-def evaluate(detector: Detector, pictures: list[dict]) -> dict:
-    """{set: {band: summarize(...)}} for the sets of which there are pictures. Pictures as ``read_pictures``
-    gives them.
+def summarize(result: Outcome, score: float, first: np.ndarray | None = None) -> tuple[dict, np.ndarray]:
+    """Figures of one band, and the resampled measures they are from.
+
+    ``faces``; ``ap`` and ``recall`` (at PRECISION), each with an interval [low, high]; recall and precision at the
+    threshold ``score``. With ``first``, the resampled measures of another detector: by how much that one is ahead;
+    without it, recall and precision at each of SCORES.
     """
-    found = [detector(row["image"]) for row in pictures]
-    table: dict = {}
-    for name, sources in SETS.items():
+    again = resampled(result)
+    table: dict = {"faces": int(result.faces.sum())}
+    for nth, (name, value) in enumerate(zip(("ap", "recall"), measures(result), strict=True)):
+        table[name], table[f"{name}_interval"] = round(float(value), 4), interval(again[:, nth])
+        if first is not None:
+            table[f"{name}_behind"] = interval(first[:, nth] - again[:, nth])
+    table["recall_shown"], table["precision_shown"] = at_score(result, score)
+    if first is None:
+        table["recall_at"], table["precision_at"] = map(list, zip(*(at_score(result, one) for one in SCORES), strict=True))
+    return table, again
+
+
+def at_score(result: Outcome, score: float) -> tuple[float, float]:
+    """Recall and precision of what is shown from this score on."""
+    shown = result.score >= score
+    hits = float((shown & result.right).sum())
+    return round(hits / max(1.0, float(result.faces.sum())), 4), round(hits / max(1.0, float(shown.sum())), 4)
+
+
+def interval(values: np.ndarray) -> list[float]:
+    """The middle 95 % of values, [low, high]."""
+    return [round(float(value), 4) for value in np.percentile(values, [2.5, 97.5])]
+
+
+def evaluate(found: dict[str, list[Boxes]], pictures: list[dict], score: dict[str, float]) -> dict:
+    """{detector: {set: {band: summarize(...)}}} for the sets of which there are pictures.
+
+    found: what each detector found in each picture, the first being the one others are compared with; pictures: as
+    ``read_pictures`` gives them; score: each detector's threshold.
+    """
+    table: dict = {name: {} for name in found}
+    for one_set, sources in SETS.items():
         rows = [at for at, row in enumerate(pictures) if row["source"] in sources]
-        for label, band in BANDS.items():
-            if rows:
-                one = outcome([found[at] for at in rows], [pictures[at]["boxes"] for at in rows], band)
-                table.setdefault(name, {})[label] = summarize(one)
+        truth = [pictures[at]["boxes"] for at in rows]
+        for label, band in BANDS.items() if rows else ():
+            first = None
+            for name, boxes in found.items():
+                result = outcome([boxes[at] for at in rows], truth, band)
+                figures, again = summarize(result, score[name], first)
+                table[name].setdefault(one_set, {})[label] = figures
+                first = again if first is None else first
     return table
-
-
-def table(figures: dict) -> str:
-    """The figures of several detectors ({name: evaluate(...)}) as aligned text."""
-    lines = [
-        f"{'boxes':8} {'band px':8} {'faces':>6}  {'detector':12} {'AP':>22} "
-        + " ".join(f"{f'recall at p {p}':>22}" for p in PRECISIONS)
-    ]
-    for one_set, bands in next(iter(figures.values())).items():
-        for band in bands:
-            for name, measured in figures.items():
-                one = measured[one_set][band]
-                cells = " ".join(
-                    f"{one[key]:.3f} [{one[f'{key}_interval'][0]:.3f} .. {one[f'{key}_interval'][1]:.3f}]"
-                    for key in ("ap", "recall_at_85", "recall_at_90")
-                )
-                lines.append(f"{one_set:8} {band:8} {one['faces']:6}  {name:12} {cells}")
-    return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""The words around an expression net: its card (TOML) and its README."""
+"""The words around an expression net: its README."""
 
 from __future__ import annotations
 
@@ -10,31 +10,6 @@ from crowdmood.training.expression_tables import (
     table,
     wrap,
 )
-
-
-def card_text(card: dict) -> str:
-    """A card as TOML: plain values first, then one table for each dictionary."""
-    plain = [f"{key} = {_value(value)}" for key, value in card.items() if not isinstance(value, dict)]
-    tables = [
-        ["", f"[{key}]", *(f"{_key(name)} = {_value(item)}" for name, item in value.items())]
-        for key, value in card.items()
-        if isinstance(value, dict)
-    ]
-    return "\n".join([*plain, *(line for table in tables for line in table)]) + "\n"
-
-
-def _key(name: str) -> str:
-    return name if name.replace("_", "").replace("-", "").isalnum() else f'"{name}"'
-
-
-def _value(value: object) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float):
-        return repr(value)
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(_value(item) for item in value) + "]"
-    return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
 
 
 def readme_text(card: dict, figures: dict) -> str:

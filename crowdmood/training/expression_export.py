@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import tomli_w
 import torch
 
 from crowdmood.errors import CrowdmoodError
@@ -26,7 +27,6 @@ from crowdmood.labels import EXPRESSIONS
 from crowdmood.models import EXPRESSION_NET, read_model
 from crowdmood.onnx_half import store_half
 from crowdmood.training.expression import State, load_checkpoint
-from crowdmood.training.expression_card import card_text
 from crowdmood.training.expression_data import LabelledFaces, read_faces, training_rows
 from crowdmood.training.expression_evaluation import (
     evaluate,
@@ -212,4 +212,4 @@ def training_facts(state: State, checkpoint: Path, data: Path, name: str) -> dic
 
 
 def _write_card(folder: Path, card: dict) -> None:
-    (folder / "card.toml").write_text(card_text(card), encoding="utf-8")
+    (folder / "card.toml").write_text(tomli_w.dumps(card), encoding="utf-8")

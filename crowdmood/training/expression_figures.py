@@ -8,9 +8,11 @@ import json
 import tomllib
 from pathlib import Path
 
+import tomli_w
+
 from crowdmood.errors import CrowdmoodError
 from crowdmood.files import write_aside
-from crowdmood.training.expression_card import card_text, readme_text
+from crowdmood.training.expression_card import readme_text
 from crowdmood.training.expression_plots import draw
 
 FILE = "figures.json"
@@ -35,7 +37,7 @@ def add_figures(folder: Path, **parts: dict | list) -> None:
     card["metrics"] = metrics(figures)
     texts = {
         FILE: json.dumps(figures, indent=1) + "\n",
-        "card.toml": card_text(card),
+        "card.toml": tomli_w.dumps(card),
         "README.md": readme_text(card, figures),
     }
     for name, text in texts.items():

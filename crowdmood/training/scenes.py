@@ -16,7 +16,7 @@ LETTERS = np.array(list("ABCDEGHKMNOPQRSTUWXYZ0369&@%?"))
 
 def scene(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
     """One scene, uint8 (height, width, 3) RGB."""
-    draw = (_landscape, _stage, _hall, _wall, _texture)[rng.integers(5)]
+    draw = (_landscape, _stage, _hall, _wall, _texture, _lights)[rng.integers(6)]
     picture = draw(rng, width, height)
     grain = rng.normal(0, rng.uniform(0, 6), (height, width, 1))
     return np.clip(picture + grain, 0, 255).astype(np.uint8)
@@ -135,6 +135,24 @@ def _texture(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
     share = noise(rng, width, height, rng.uniform(0.4, 1.0))[..., None]
     picture = _colour(rng) * share + _colour(rng) * (1 - share)
     return _clutter(picture, rng, rng.integers(0, 10), height / 5)
+
+
+def _lights(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
+    """Lights out of focus, sequins, balls: many round things of one size, in rows or anywhere."""
+    picture = _ramp(_colour(rng, 0, 120), _colour(rng, 0, 120), width, height)
+    side = np.exp(rng.uniform(np.log(6), np.log(60)))
+    step, blur = side * rng.uniform(0.7, 2.0), max(0.3, side * rng.uniform(0.01, 0.1))
+    across, down = np.arange(0, width + step, step), np.arange(0, height + step, step)
+    places = np.stack(np.meshgrid(across, down), -1).reshape(-1, 2)
+    places = places[rng.random(len(places)) < rng.uniform(0.2, 1.0)][:800]
+    if rng.random() < 0.5:
+        places = places + rng.normal(0, step, places.shape)
+    first, second = _colour(rng, 60, 255), _colour(rng, 60, 255)
+    glow, tall = np.zeros_like(picture), rng.uniform(0.8, 1.3)
+    for place in places:
+        share = rng.random()
+        _ellipse(glow, tuple(place), (side / 2, side / 2 * tall), first * share + second * (1 - share))
+    return np.maximum(picture, cv2.GaussianBlur(glow, (0, 0), blur))
 
 
 def _clutter(picture: np.ndarray, rng: np.random.Generator, count: int, largest: float) -> np.ndarray:

@@ -68,11 +68,7 @@ def test_overlap_below_half_is_wrong():
 
 def test_nothing_found_and_nothing_to_find():
     nothing = (boxes(), np.zeros(0))
-    assert evaluation.measures(evaluation.outcome([nothing], [boxes(square(0, 0, 50))], ALL)).tolist() == [
-        0,
-        0,
-        0,
-    ]
+    assert evaluation.measures(evaluation.outcome([nothing], [boxes(square(0, 0, 50))], ALL)).tolist() == [0, 0]
     result = evaluation.outcome([(boxes(square(0, 0, 50)), np.array([0.5]))], [boxes()], ALL)
     assert result.right.tolist() == [False] and evaluation.measures(result)[0] == 0
 

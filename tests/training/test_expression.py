@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import time
-import tomllib
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,7 +38,6 @@ from crowdmood.models import EXPRESSION_NET, find_model, read_model
 from crowdmood.sharpness import sharpness
 from crowdmood.training.expression import Settings, load_checkpoint
 from crowdmood.training.expression_augment import augment
-from crowdmood.training.expression_card import card_text
 from crowdmood.training.expression_data import (
     OTHER_VOTES,
     VOTES,
@@ -344,11 +342,6 @@ def test_sharpness_falls_with_blur_and_size():
     edge = np.zeros((48, 48), np.uint8)
     edge[:, 24:] = 100  # the Laplacian is 100 in one column, -100 in the next, 0 elsewhere
     assert sharpness(edge[None])[0] == pytest.approx(2 * 100**2 / 48)
-
-
-def test_cards_can_be_read_again():
-    card = {"name": 'a "b" \\ c', "share": 0.5, "ok": True, "labels": ["x", "y"], "files": {"a.b": "1f"}}
-    assert tomllib.loads(card_text(card)) == card
 
 
 def test_the_shipped_net_holds_what_its_card_says(data):
