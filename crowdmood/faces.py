@@ -17,8 +17,9 @@ STRIDE = 32  # sides of the network's input are multiples of this
 GREY = 114  # what YOLO is trained to see as 'outside the picture'
 MAX_ENLARGE = 1.25  # more finds few faces more in small pictures, and costs much: docs/decisions.md has the figures
 TILE_OVERLAP = 0.2
-CROWD = 6  # 'auto' looks again in tiles when at least this many faces were found ...
+CROWD = 3  # 'auto' looks again in tiles when at least this many faces were found ...
 SMALL_FACE = 20.0  # ... and half of them are smaller than this, in pixels of the network's input
+SHARP_TILE = 1.2  # 2 x 2 tiles, or 3 x 3 where a tile of 2 x 2 were longer than this many times the network's input
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def detect(images: np.ndarray, network: Network, settings: DetectSettings) -> Fa
     grid = _grid(settings.tiles)
     again = np.arange(len(images))
     if settings.tiles == "auto":
-        grid, again = (2, 2), _crowded(found, len(images), window, settings.imgsz)
+        grid, again = _auto_grid(window, settings.imgsz), _crowded(found, len(images), window, settings.imgsz)
     if grid is not None and len(again):
         tiled = _detect_windows(images[again], tile_windows(window, grid), network, settings)
         found = joined([found, Faces(again[tiled.frame].astype(np.int32), tiled.box, tiled.score)])
@@ -186,6 +187,11 @@ def _grid(tiles: str) -> tuple[int, int] | None:
         return None
     rows, columns = tiles.lower().split("x")
     return int(rows), int(columns)
+
+
+def _auto_grid(window: tuple, imgsz: int) -> tuple[int, int]:
+    longest = max(high - low for low, high in (*_spans(window[0], window[2], 2), *_spans(window[1], window[3], 2)))
+    return (2, 2) if longest <= SHARP_TILE * imgsz else (3, 3)
 
 
 def _crowded(found: Faces, count: int, window: tuple, imgsz: int) -> np.ndarray:

@@ -85,17 +85,18 @@ def test_tiles_find_each_face_once_also_on_their_borders(tiles):
     assert distance.min(axis=1).max() < 4 and distance.min(axis=0).max() < 4
 
 
-def test_auto_tiles_look_again_only_where_a_crowd_has_small_faces():
+@pytest.mark.parametrize(("width", "tiles"), [(1280, 4), (1920, 9)])
+def test_auto_tiles_look_again_only_where_a_crowd_has_small_faces(width, tiles):
     seen = []
 
     def counting(images):
         seen.append(images.shape[0])
         return bright_spots(images)
 
-    crowd = picture(1920, 1080, [(40 + 150 * i, 300, 36) for i in range(12)])
-    few = picture(1920, 1080, [(400, 300, 300), (1000, 300, 300)])
+    crowd = picture(width, width // 2, [(40 + 100 * i, 300, 26) for i in range(12)])
+    few = picture(width, width // 2, [(400, 100, 300), (900, 100, 300)])
     detect(np.stack([crowd, few]), counting, DetectSettings(imgsz=640))
-    assert seen == [2, 1, 1, 1, 1]  # both frames whole, then four tiles of the crowd
+    assert seen == [2] + [1] * tiles  # both frames whole, then the tiles of the crowd
 
 
 def test_tile_windows_cover_the_window():
