@@ -21,7 +21,6 @@ import numpy as np
 from crowdmood import __version__, catalog, persons, tables
 from crowdmood.errors import CrowdmoodError, ResultsError, VideoError
 from crowdmood.executors import EXECUTORS
-from crowdmood.files import sha256_of
 from crowdmood.models import EXPRESSION_NET, FACE_DETECTOR, Model, find_model
 from crowdmood.options import Execution, Options
 from crowdmood.results import Run, find_run, results_folder
@@ -101,7 +100,7 @@ def _adopted(detector: str) -> Path:
 
 def run_id(recording: Recording, options: Options, models: list[Model]) -> str:
     """The digest (12 hexadecimal digits) of all that decides a run's rows."""
-    facts = [recording.digest, options.rows(), [sha256_of(model.folder / "card.toml") for model in models],
+    facts = [recording.digest, options.rows(), [model.identity for model in models],
              tables.SCHEMA_VERSION]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
 

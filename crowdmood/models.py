@@ -25,6 +25,7 @@ NEEDED = {
     FACE_DETECTOR: ("name", "input", "files"),
     EXPRESSION_NET: ("name", "input", "files", "labels"),
 }
+DECISIVE = ("kind", "labels", "temperature", "input", "output", "detect", "usable", "files")
 NEEDED_INPUT = {FACE_DETECTOR: (), EXPRESSION_NET: ("size", "channels", "margin", "shift_y")}
 
 
@@ -47,6 +48,11 @@ class Model:
     def weights(self) -> str:
         """sha256 of the weights."""
         return next(self.card["files"][name] for name in WEIGHTS if name in self.card["files"])
+
+    @property
+    def identity(self) -> dict:
+        """All of the card that decides what the model gives; figures and words do not."""
+        return {key: self.card[key] for key in DECISIVE if key in self.card}
 
     def has(self, name: str) -> bool:
         """Whether the card lists a file."""

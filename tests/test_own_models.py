@@ -133,3 +133,10 @@ def test_a_changed_file_of_an_own_model_is_refused_before_it_is_read(tmp_path):
     shutil.copy(__file__, folder / "model.torchscript")
     with pytest.raises(ModelError, match="model.torchscript has sha256"):
         load_classifier(read_model(folder), Device("cpu", "openvino", 1))
+
+
+def test_new_figures_in_a_card_are_no_new_model(tmp_path):
+    before = read_model(own_folder(tmp_path / "a", "torchscript")).identity
+    measured = read_model(own_folder(tmp_path / "b", "torchscript", metrics={"clear": 0.5}, limits="Some.")).identity
+    other = read_model(own_folder(tmp_path / "c", "torchscript", temperature=2.0)).identity
+    assert before == measured != other

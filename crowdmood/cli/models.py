@@ -32,7 +32,7 @@ def models(folders: tuple[str, ...], as_json: bool) -> None:
         card = model.card
         click.echo(f"{model.name}: {model.kind}, " + ", ".join(
             str(card[key]) for key in ("architecture", "licence") if key in card))
-        for name, value in figures(card.get("metrics", {})):
+        for name, value in figures(card):
             click.echo(f"  {name}: {value}")
         click.echo(f"  limits: {card.get('limits', 'not stated')}")
         click.echo(f"  weights are as the card says, and run; {model.folder}")
@@ -59,10 +59,14 @@ def _try(model) -> None:
         raise ModelError(f"{model.folder} runs, but its output has another shape than a {model.kind} gives")
 
 
-def figures(table: dict, prefix: str = "") -> Iterator[tuple[str, float | str]]:
-    """The single values of nested tables, each with its path."""
-    for key, value in table.items():
+def figures(card: dict) -> Iterator[tuple[str, str]]:
+    """A card's own figures, one line each; a line for each band of a detector. Its README has the intervals."""
+    metrics = card.get("metrics", {})
+    for name, value in metrics.get(card["name"], metrics).items():
         if isinstance(value, dict):
-            yield from figures(value, f"{prefix}{key} ")
-        elif not isinstance(value, list):
-            yield f"{prefix}{key}", value
+            for band, found in value.items():
+                yield f"{name} boxes, {band} px", f"AP {found['ap']:.3f}, recall {found['recall']:.3f} at precision 0.9"
+        elif isinstance(value, float) and not name.endswith(("_low", "_high")):
+            low, high = metrics.get(f"{name}_low"), metrics.get(f"{name}_high")
+            behind = "" if low is None else f" (95 %: {low:.3f} to {high:.3f})"
+            yield name.replace("_", " "), f"{value:.3f}{behind}"
