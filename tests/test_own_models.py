@@ -136,7 +136,12 @@ def test_a_changed_file_of_an_own_model_is_refused_before_it_is_read(tmp_path):
 
 
 def test_new_figures_in_a_card_are_no_new_model(tmp_path):
-    before = read_model(own_folder(tmp_path / "a", "torchscript")).identity
-    measured = read_model(own_folder(tmp_path / "b", "torchscript", metrics={"clear": 0.5}, limits="Some.")).identity
-    other = read_model(own_folder(tmp_path / "c", "torchscript", temperature=2.0)).identity
-    assert before == measured != other
+    folder = own_folder(tmp_path / "mine", "torchscript")
+    card = (folder / "card.toml").read_text()
+
+    def identity(first: str, last: str) -> dict:
+        (folder / "card.toml").write_text(first + card + last)
+        return read_model(folder).identity
+
+    plain = identity("", "")
+    assert identity('limits = "Some."\n', "\n[metrics]\nclear = 0.5\n") == plain != identity("temperature = 2.0\n", "")
