@@ -38,9 +38,9 @@ def expression(
     calibration, sizes, what is 'uncertain', groups of people, and another network beside it.
 
     \b
-    crowdmood evaluate expression --data fer2013.parquet crowdmood evaluate expression --data fer2013.parquet
-    --by skin_tone --model models/expression-2 crowdmood evaluate expression --data fer2013.parquet --against
-    other.parquet --photos people.parquet --write
+      crowdmood evaluate expression --data fer2013.parquet
+      crowdmood evaluate expression --data fer2013.parquet --by skin_tone --model my-net
+      crowdmood evaluate expression --photos people.parquet --against other.parquet --write
     """
     import json
 

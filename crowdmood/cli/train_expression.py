@@ -36,6 +36,7 @@ import click
 @click.option(
     "--resume/--fresh", default=True, show_default=True, help="Go on from the checkpoint, or begin anew."
 )
+@click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N.")
 @click.option(
     "--begin-with", metavar="FOLDER", help="A model of the same shape to go on from.  [default: weights by chance]"
 )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import cv2
@@ -37,7 +37,7 @@ SIDES = ((0.7, 48), (0.45, 40), (0.0, 32))
 @dataclass(frozen=True)
 class Settings:
     """How to train. Exactly one of `minutes` and `epochs` is set. begin_with: a model folder to go on from, None for
-    weights by chance.
+    weights by chance; device: cpu, cuda or cuda:N.
     """
 
     minutes: float | None = None
@@ -49,6 +49,7 @@ class Settings:
     weight_decay: float = 5e-4
     save_every_s: float = 120.0
     begin_with: str | None = None
+    device: str = "cpu"
 
 
 @dataclass
@@ -135,8 +136,8 @@ def _begin(settings: Settings) -> State:
 def start(settings: Settings) -> State:
     """A fresh state, its weights drawn from the seed."""
     torch.manual_seed(settings.seed)
-    net = ExpressionNet().to(memory_format=torch.channels_last)
-    average = ExpressionNet()
+    net = ExpressionNet().to(settings.device, memory_format=torch.channels_last)
+    average = ExpressionNet().to(settings.device)
     average.load_state_dict(net.state_dict())
     return State(net, average, _optimizer(net, settings), torch.Generator().manual_seed(settings.seed))
 
@@ -186,8 +187,9 @@ def _epoch(state: State, learn: LabelledFaces, settings: Settings) -> Iterator[t
 def _learn(state: State, learn: LabelledFaces, rows: np.ndarray, side: int) -> float:
     crops = augment(torch.from_numpy(learn.images[rows]).float()[:, None], state.rng)
     crops = functional.interpolate(crops, size=(side, side), mode="bilinear", antialias=True)
-    with torch.autocast("cpu", torch.bfloat16):
-        votes, label = state.net.both(crops.to(memory_format=torch.channels_last))
+    device = next(state.net.parameters()).device
+    with torch.autocast(device.type, torch.bfloat16):
+        votes, label = state.net.both(crops.to(device, memory_format=torch.channels_last))
     loss = _loss(votes.float(), label.float(), learn, rows)
     state.optimizer.zero_grad()
     loss.backward()
@@ -201,12 +203,12 @@ def _loss(votes: Tensor, label: Tensor, learn: LabelledFaces, rows: np.ndarray) 
     """Cross entropy to the people's votes, as far as they fell on the seven, and to the single label,
     where it is sure.
     """
-    wanted, share = torch.from_numpy(learn.votes[rows]), torch.from_numpy(learn.vote_share[rows])
+    wanted, share, single, sure = (
+        torch.from_numpy(values[rows]).to(votes.device)
+        for values in (learn.votes, learn.vote_share, learn.label, learn.label_sure)
+    )
     by_votes = (functional.cross_entropy(votes, wanted, reduction="none") * share).mean()
-    sure = torch.from_numpy(learn.label_sure[rows]).float()
-    by_label = (
-        functional.cross_entropy(label, torch.from_numpy(learn.label[rows]), reduction="none") * sure
-    ).mean()
+    by_label = (functional.cross_entropy(label, single, reduction="none") * sure.float()).mean()
     return by_votes + LABEL_WEIGHT * by_label
 
 
@@ -244,12 +246,14 @@ def _accuracy(logits: np.ndarray, truth: np.ndarray) -> float:
 def predict(net: ExpressionNet, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """uint8 (n, 48, 48) -> logits of the votes' head and of the label's head, float32 (n, 7) each."""
     net.eval()
+    device = next(net.parameters()).device
     parts = [
-        net.both(torch.from_numpy(images[k : k + 256]).float()[:, None]) for k in range(0, len(images), 256)
+        net.both(torch.from_numpy(images[k : k + 256]).to(device).float()[:, None])
+        for k in range(0, len(images), 256)
     ]
     if not parts:
         return np.zeros((0, 7), np.float32), np.zeros((0, 7), np.float32)
-    return torch.cat([votes for votes, _ in parts]).numpy(), torch.cat([label for _, label in parts]).numpy()
+    return tuple(torch.cat(column).cpu().numpy() for column in zip(*parts, strict=True))
 
 
 def save_checkpoint(path: Path, state: State, settings: Settings) -> None:
@@ -275,9 +279,9 @@ def load_checkpoint(path: Path, settings: Settings | None = None) -> State:
     another seed or batch.
     """
     try:
-        content = torch.load(path, weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True)
         kept = Settings(**content["settings"])
-        state = start(kept)
+        state = start(replace(kept, device=settings.device if settings else "cpu"))
         state.net.load_state_dict(content["net"])
         state.average.load_state_dict(content["average"])
         state.optimizer.load_state_dict(content["optimizer"])

@@ -207,7 +207,7 @@ def training_facts(state: State, checkpoint: Path, data: Path, name: str) -> dic
         "steps": state.step,
         "seconds": round(state.seconds, 1),
         "finished": state.finished,
-        "device": f"cpu, {kept['threads']} thread(s), bfloat16 where it is safe",
+        "device": f"{kept.get('device', 'cpu')}, {kept['threads']} thread(s), bfloat16 where it is safe",
     }
 
 
