@@ -23,15 +23,12 @@ from crowdmood.errors import CrowdmoodError
 from crowdmood.expression_net import ExpressionNet, expression_network
 from crowdmood.files import write_aside
 from crowdmood.models import EXPRESSION_NET, find_model
-from crowdmood.training.expression_augment import augment
+from crowdmood.training.expression_augment import training_crops
 from crowdmood.training.expression_data import LabelledFaces, training_rows
 
 LABEL_WEIGHT = 0.7  # of the head for the single label, against 1 for the votes
 WARM_UP = 0.06  # share of the schedule in which the learning rate rises
 AVERAGING = 0.999
-# Shares of the schedule, and the side at which crops are learned from there on: a crop of 32 px costs 2.25
-# times less than one of 48 px and shows nearly as much (Tan and Le, 2021: progressive learning).
-SIDES = ((0.7, 48), (0.45, 40), (0.0, 32))
 
 
 @dataclass(frozen=True)
@@ -96,6 +93,7 @@ def train(
     if len(learn) < 2:
         raise CrowdmoodError("no faces to learn from: no row of the split 'train' is usable")
     state = load_checkpoint(checkpoint, settings) if checkpoint.exists() else _begin(settings)
+    state.finished = _share(state, len(learn), settings) >= 1  # a larger budget takes up a finished training
     judge = faces.where(faces.split == "public_test")
     saved, clock, loss = time.monotonic(), time.monotonic(), math.nan
     while not state.finished:
@@ -178,15 +176,13 @@ def _epoch(state: State, learn: LabelledFaces, settings: Settings) -> Iterator[t
         share = _share(state, len(learn), settings)
         for group in state.optimizer.param_groups:
             group["lr"] = _rate(share, settings)
-        loss = _learn(state, learn, rows, next(side for begin, side in SIDES if share >= begin))
+        loss = _learn(state, learn, rows, training_crops(learn.images[rows], share, state.rng))
         state.step += 1
         state.batch += 1
         yield loss, len(rows)
 
 
-def _learn(state: State, learn: LabelledFaces, rows: np.ndarray, side: int) -> float:
-    crops = augment(torch.from_numpy(learn.images[rows]).float()[:, None], state.rng)
-    crops = functional.interpolate(crops, size=(side, side), mode="bilinear", antialias=True)
+def _learn(state: State, learn: LabelledFaces, rows: np.ndarray, crops: Tensor) -> float:
     device = next(state.net.parameters()).device
     with torch.autocast(device.type, torch.bfloat16):
         votes, label = state.net.both(crops.to(device, memory_format=torch.channels_last))
