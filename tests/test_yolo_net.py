@@ -174,7 +174,7 @@ def test_runtimes_agree_about_the_shipped_detector(shipped):
         name: evaluation.network_detector(load_network(shipped, choose_device("cpu", name, 1)), 640)(picture)
         for name in ("openvino", "onnx", "torch")
     }
-    keep = {name: box[score > shipped.card["detect"]["score"]] for name, (box, score) in found.items()}
+    keep = {name: box[score > 0.3] for name, (box, score) in found.items()}
     assert len(keep["openvino"]) >= 2  # two men in front, perhaps spectators
     for name in ("onnx", "torch"):
         assert len(keep[name]) == len(keep["openvino"])

@@ -71,7 +71,7 @@ def _how(card: dict) -> list[str]:
         not-a-face left out), one for the FER2013 label. Pictures were turned, shifted, scaled, darkened,
         blurred, covered in part, shrunk to 16-40 px and compressed at random. The weights are a running
         average; head, temperature and thresholds were chosen on `public_test`; `private_test` was used for
-        the figures only."""
+        the figures only. {facts.get("note", "")}"""
     parts = ["## Training", f"`{facts['command']}`", wrap(text)]
     return parts if facts["finished"] else [*parts, "**Interim: exported while the training still ran.**"]
 
