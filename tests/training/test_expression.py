@@ -204,7 +204,7 @@ def test_the_folder_has_what_the_product_needs(unbroken):
             expected = net(torch.from_numpy(crops)).numpy()
         found = session.run(["logits"], {"crops": crops})[0]
         assert found.shape == (count, 7)
-        np.testing.assert_allclose(found, expected, atol=1e-4)
+        np.testing.assert_allclose(found, expected, atol=2e-3)  # the file's filters are float16
 
 
 def test_drawn_faces_are_learned(drawn, unbroken):
