@@ -142,7 +142,7 @@ def naive(video: Path, wanted: np.ndarray) -> Callable:
     from crowdmood.yolo_net import ARCHITECTURE, new_face_network, quiet_ultralytics
 
     face, expression = find_model(FACE_DETECTOR), find_model(EXPRESSION_NET)
-    detector = quiet_ultralytics().YOLO(ARCHITECTURE, verbose=False)
+    detector = quiet_ultralytics().YOLO(f"{ARCHITECTURE}.yaml", verbose=False)
     detector.model = new_face_network()
     detector.model.load_state_dict({name: tensor.float() for name, tensor
                                     in load_file(face.file("weights.safetensors")).items()}, strict=False)
