@@ -21,8 +21,9 @@ import numpy as np
 from crowdmood import __version__, catalog, persons, tables
 from crowdmood.errors import CrowdmoodError, ResultsError, VideoError
 from crowdmood.executors import EXECUTORS
-from crowdmood.models import EXPRESSION_NET, FACE_DETECTOR, Model, find_model
+from crowdmood.models import EXPRESSION_NET, Model, find_model
 from crowdmood.options import Execution, Options
+from crowdmood.own_detector import find_detector
 from crowdmood.results import Run, find_run, results_folder
 from crowdmood.runtimes import Device, choose_device
 from crowdmood.scan import CHUNK_S, Chunk, Outcome, Scan, plan
@@ -78,9 +79,7 @@ def prepare(path: str | Path, options: Options, execution: Execution, results: s
     """Look at the recording and decide what is to be done. Writes nothing."""
     if options.decoder not in DECODERS:
         raise VideoError(f"unknown decoder '{options.decoder}'; known: {', '.join(DECODERS)}")
-    if options.detector and Path(options.detector).suffix == ".pt":
-        options = replace(options, detector=str(_adopted(options.detector)))
-    models = [find_model(FACE_DETECTOR, options.detector), find_model(EXPRESSION_NET, options.expression)]
+    models = [find_detector(options.detector), find_model(EXPRESSION_NET, options.expression)]
     device = choose_device(execution.device, execution.runtime, execution.threads)
     recording = probe(Path(path))
     wanted = select(recording, Sampling(options.sample_fps), options.start_s, options.end_s)
@@ -90,12 +89,6 @@ def prepare(path: str | Path, options: Options, execution: Execution, results: s
     chunks = plan(recording, wanted, math.inf if options.decoder in FROM_THE_START else CHUNK_S)
     return Job(recording, options, execution, device, results_folder(results), run_id(recording, options, models),
                {model.name: model.weights for model in models}, chunks)
-
-
-def _adopted(detector: str) -> Path:
-    from crowdmood.own_detector import own_detector  # imports torch, which an analysis need not
-
-    return own_detector(Path(detector))
 
 
 def run_id(recording: Recording, options: Options, models: list[Model]) -> str:

@@ -46,17 +46,16 @@ def ask(
 ) -> pa.RecordBatchReader:
     """Answer a query over the views faces, frames, persons, timeline and runs; `run`: over that run alone.
 
-    values: what $name stands for in the query; bound, not pasted. The query can neither write nor read anything outside the results folder. The answer is made while it is
-    read. Raises ResultsError, in one sentence, when the query is wrong or does anything but read.
+    values: what $name stands for in the query; bound, not pasted. The query can neither write nor read
+    anything outside the results folder. The answer is made while it is read. Raises ResultsError, in one
+    sentence, when the query is wrong or does anything but read.
     """
     for _ in range(LOOKS):
         try:
             database = connect(results, run, comments="duckdb_columns" in query)
             answer = pa.RecordBatchReader.from_stream(_only_reading(database, query, values))
             return pa.RecordBatchReader.from_batches(answer.schema, _batches(answer, database))
-        except (
-            duckdb.IOException
-        ) as error:  # parts were removed after we looked: their run has just been finished
+        except duckdb.IOException as error:  # parts were removed after we looked: a run was just finished
             failure = error
         except (duckdb.Error, pa.ArrowException) as error:
             failure = error
@@ -74,7 +73,8 @@ def connect(
 ) -> duckdb.DuckDBPyConnection:
     """A DuckDB connection in memory with the views, locked: only files in the results folder can be read.
 
-    comments: with what columns mean, as the catalog has it; that takes time. settings: DuckDB's, such as memory_limit. Raises ResultsError when there is no such folder.
+    comments: with what columns mean, as the catalog has it; that takes time. settings: DuckDB's, such as
+    memory_limit. Raises ResultsError when there is no such folder.
     """
     results = Path(results).absolute()
     if not results.is_dir():
@@ -161,9 +161,13 @@ def _only_reading(
     text = query.encode()  # tokens are counted in bytes
     end = next((start for start, _ in duckdb.tokenize(query) if text[start : start + 1] == b";"), None)
     one = text[:end].decode()
+    inside = f"SELECT * FROM (\n{one}\n)"
+    if not values:
+        database.sql(inside)
+        return database.sql(one)
     # With values DuckDB answers at once instead of when it is read, so the look must not run the query.
-    database.execute(f"EXPLAIN SELECT * FROM (\n{one}\n)", values) if values else database.sql(f"SELECT * FROM (\n{one}\n)")
-    return database.sql(one, params=values) if values else database.sql(one)
+    database.execute(f"EXPLAIN {inside}", values)
+    return database.sql(one, params=values)
 
 
 def _files(results: Path, table: str, run: str) -> tuple[list[str], list[str]]:

@@ -58,8 +58,8 @@ def joined(parts: Sequence[Faces]) -> Faces:
 class DetectSettings:
     """How faces are looked for.
 
-    imgsz: the longer side of the network's input, pixels, at most (small pictures are hardly enlarged); tiles: 'auto', 'off' or 'RxC'; min_face: smallest face kept,
-    pixels; roi: x1 y1 x2 y2, look only there; ignore: rectangles whose faces are dropped (by the face's centre);
+    imgsz: the longer side of the network's input, pixels, at most (small pictures are hardly enlarged); tiles: 'auto',
+    'off' or 'RxC'; min_face: smallest face kept, pixels; roi: x1 y1 x2 y2, look only there; ignore: rectangles whose faces are dropped (by the face's centre);
     score, nms_iou: lowest score kept, and the overlap (IoU) above which two boxes are one face.
     """
 

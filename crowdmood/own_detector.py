@@ -9,15 +9,21 @@ from __future__ import annotations
 import logging
 import os
 from pathlib import Path
-
-import tomli_w
-import torch
+from typing import TYPE_CHECKING
 
 from crowdmood.errors import ModelError
 from crowdmood.files import sha256_of, write_aside
-from crowdmood.models import FACE_DETECTOR
-from crowdmood.yolo_net import FaceNetwork, quiet_ultralytics
-from crowdmood.yolo_onnx import write_onnx
+from crowdmood.models import FACE_DETECTOR, Model, find_model
+
+if TYPE_CHECKING:
+    import torch
+
+
+def find_detector(choice: Path | str | None = None) -> Model:
+    """The face detector of a model folder, of a user's `.pt` file, or (None) the one that ships. Raises ModelError."""
+    if choice is not None and Path(choice).suffix == ".pt":
+        choice = own_detector(Path(choice))
+    return find_model(FACE_DETECTOR, choice)
 
 
 def own_detector(path: Path) -> Path:
@@ -33,13 +39,23 @@ def own_detector(path: Path) -> Path:
     if not (folder / "card.toml").exists():
         logging.getLogger("crowdmood").warning(
             "%s is a pickle: reading it runs the code in it. It is read once and kept as ONNX in %s.", path, folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        net = _read(path)
-        parameters = sum(one.numel() for one in net.parameters())
-        write_onnx(FaceNetwork(net, _face_class(net, path)), folder / "model.onnx")
-        with write_aside(folder / "card.toml") as aside:
-            aside.write_text(tomli_w.dumps(_card(path, digest, folder, parameters)), encoding="utf-8")
+        _convert(path, digest, folder)
     return folder
+
+
+def _convert(path: Path, digest: str, folder: Path) -> None:
+    """Write the model folder. torch is imported here: only the first use of a file needs it."""
+    import tomli_w
+
+    from crowdmood.yolo_net import FaceNetwork
+    from crowdmood.yolo_onnx import write_onnx
+
+    folder.mkdir(parents=True, exist_ok=True)
+    net = _read(path)
+    parameters = sum(one.numel() for one in net.parameters())
+    write_onnx(FaceNetwork(net, _face_class(net, path)), folder / "model.onnx")
+    with write_aside(folder / "card.toml") as aside:
+        aside.write_text(tomli_w.dumps(_card(path, digest, folder, parameters)), encoding="utf-8")
 
 
 def cache_folder() -> Path:
@@ -48,10 +64,10 @@ def cache_folder() -> Path:
 
 
 def _read(path: Path) -> torch.nn.Module:
-    quiet_ultralytics()
+    from crowdmood.yolo_net import unpickled
+
     try:
-        content = torch.load(path, map_location="cpu", weights_only=False)
-        net = (content.get("ema") or content["model"]).float()
+        net = unpickled(path)
     except Exception as error:  # a pickle can raise anything
         raise ModelError(f"{path} is not a model of ultralytics: {type(error).__name__}: {error}") from error
     if not hasattr(net, "names") or not hasattr(net.model[-1], "forward_head"):

@@ -27,8 +27,9 @@ from crowdmood.expressions import (
 )
 from crowdmood.faces import NO_FACES, DetectSettings, Faces, detect, joined
 from crowdmood.labels import EXPRESSIONS
-from crowdmood.models import EXPRESSION_NET, FACE_DETECTOR, find_model
+from crowdmood.models import EXPRESSION_NET, find_model
 from crowdmood.options import Options
+from crowdmood.own_detector import find_detector
 from crowdmood.runtimes import Device, Network, load_network
 from crowdmood.signature import SIGNATURE_BYTES, signature
 from crowdmood.video import DecodeCount, FrameBatch, Recording, decode, read_ahead
@@ -191,7 +192,7 @@ def face_columns(rows: ChunkRows) -> dict[str, np.ndarray]:
 @lru_cache(maxsize=1)
 def open_eyes(options: Options, device: Device) -> Eyes:
     """Load both networks. Raises ModelError."""
-    face, expression = find_model(FACE_DETECTOR, options.detector), find_model(EXPRESSION_NET, options.expression)
+    face, expression = find_detector(options.detector), find_model(EXPRESSION_NET, options.expression)
     found = face.card.get("detect", {})
     return Eyes(
         detector=load_network(face, device),

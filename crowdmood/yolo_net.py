@@ -121,6 +121,13 @@ def new_face_network(architecture: str = ARCHITECTURE) -> torch.nn.Module:
     return net
 
 
+def unpickled(path: Path) -> torch.nn.Module:
+    """The float32 network of an ultralytics .pt file: a pickle, so reading it runs the code in it."""
+    quiet_ultralytics()
+    content = torch.load(path, map_location="cpu", weights_only=False)
+    return (content.get("ema") or content["model"]).float()
+
+
 def save_face_weights(state: dict[str, torch.Tensor], architecture: str, path: Path | str) -> None:
     """Write what ``face_network`` reads: filters as float16, everything else as float32 (running variances may
     lie below float16's range)."""

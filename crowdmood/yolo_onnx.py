@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from crowdmood.errors import CrowdmoodError, ModelError
+from crowdmood.errors import ModelError
 from crowdmood.files import write_aside
-from crowdmood.onnx_half import store_half
-
-OPSET = 17
+from crowdmood.onnx_files import save_onnx
 
 
 def write_onnx(net: torch.nn.Module, path: Path) -> None:
@@ -20,25 +17,9 @@ def write_onnx(net: torch.nn.Module, path: Path) -> None:
 
     Raises ModelError when the graph differs from the torch network, CrowdmoodError when the package onnx is missing.
     """
-    names = {"images": {0: "n", 2: "h", 3: "w"}, "output0": {0: "n", 2: "anchors"}}
-    try:
-        import onnx  # noqa: F401  torch needs it to write
-    except ImportError as error:
-        raise CrowdmoodError("writing ONNX needs the package onnx: pip install 'crowdmood[train]'") from error
-    with write_aside(path) as aside, warnings.catch_warnings():
-        # The tracer's remarks about constants, and that it is the older exporter.
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            net,
-            (torch.zeros(2, 3, 96, 128),),
-            str(aside),
-            input_names=["images"],
-            output_names=["output0"],
-            dynamic_axes=names,
-            opset_version=OPSET,
-            dynamo=False,
-        )
-        store_half(aside)
+    axes = {"images": {0: "n", 2: "h", 3: "w"}, "output0": {0: "n", 2: "anchors"}}
+    with write_aside(path) as aside:
+        save_onnx(net, torch.zeros(2, 3, 96, 128), aside, axes)
         check_onnx(net, aside)
 
 

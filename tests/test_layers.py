@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "crowdmood"
 LAYERS = (
     "errors", "labels", "clock", "palette", "files", "shipped", "allocator", "options", "executors", "sources",
     "video", "models", "signature", "sharpness", "demo",
-    "expression_net", "yolo_net", "onnx_half", "yolo_onnx", "own_detector", "runtimes", "faces", "expressions",
+    "expression_net", "yolo_net", "onnx_files", "yolo_onnx", "own_detector", "runtimes", "faces", "expressions",
     "camera", "motion", "cuts", "tracks", "joins", "persons",
     "schemas", "tables", "scan", "catalog", "results", "rows", "analysis", "api",
     "sql_reports", "curves", "drawing", "plots", "report", "batch",

@@ -58,12 +58,12 @@ def detector(as_json: bool, write: bool, **wanted) -> None:
 
     import cv2
 
-    from crowdmood.models import FACE_DETECTOR, find_model
+    from crowdmood.own_detector import find_detector
 
     cv2.setNumThreads(1)
     if wanted["tiles"] and wanted["data"] is None:
         raise click.UsageError("--tiles is measured on the crowds of --data")
-    model = find_model(FACE_DETECTOR, _folder(wanted.pop("folder")))
+    model = find_detector(wanted.pop("folder"))
     figures = _measure(model, write=write, **wanted)
     if not figures:
         raise click.UsageError("nothing to measure: give --data, --face-free, --scenes or --widerface")
@@ -76,21 +76,13 @@ def detector(as_json: bool, write: bool, **wanted) -> None:
         add_figures(model.folder, {**figures, "evaluation": {"command": shlex.join(["crowdmood", *words])}})
 
 
-def _folder(path: Path | None) -> Path | None:
-    if path is None or path.suffix != ".pt":
-        return path
-    from crowdmood.own_detector import own_detector
-
-    return own_detector(path)
-
-
 def _measure(model, data, beside, against, face_free, scenes, sheet, tiles, widerface, imgsz, runtime, write) -> dict:
     """Everything that was asked for, by section of the card."""
-    from crowdmood.models import FACE_DETECTOR, find_model
+    from crowdmood.own_detector import find_detector
     from crowdmood.training.detector_contestants import own, references
     from crowdmood.training.detector_evaluation import read_pictures
 
-    others = [find_model(FACE_DETECTOR, _folder(path)) for path in beside]
+    others = [find_detector(path) for path in beside]
     contestants = [own(one, runtime, imgsz) for one in (model, *others)]
     for path in against:
         contestants += references(path, runtime, imgsz)

@@ -29,7 +29,6 @@ from crowdmood.training.detector_evaluation import (
     network_detector,
 )
 
-DETECT_DEFAULTS = DetectSettings()
 Graph = Callable[[np.ndarray], list[np.ndarray]]  # float32 (1, 3, h, w) -> the outputs
 YUNET_IOU, ULTRALIGHT_IOU, YOLOV8_IOU = 0.3, 0.3, 0.5  # of their authors' demonstrations
 MOST = 1000  # boxes of a picture that go into their suppression; the ultra-light net gives thousands a score of 0.1
@@ -50,19 +49,19 @@ class Contestant:
 
 def own(model: Model, runtime: str, imgsz: int) -> Contestant:
     """A model folder through the product's own ``detect``, at one thread."""
-    network = load_network(model, choose_device("cpu", runtime, 1))
-    shipped = model.card.get("detect", {})
-    nms_iou = shipped.get("nms_iou", DETECT_DEFAULTS.nms_iou)
-    return Contestant(model.name, lambda score: network_detector(network, imgsz, nms_iou, score),
-                      shipped.get("score", DETECT_DEFAULTS.score), runtime)
+    network, usual = load_network(model, choose_device("cpu", runtime, 1)), _usual(model)
+    return Contestant(model.name, lambda score: network_detector(network, imgsz, usual.nms_iou, score),
+                      usual.score, runtime)
+
+
+def _usual(model: Model) -> DetectSettings:
+    return DetectSettings(**model.card.get("detect", {}))
 
 
 def with_tiles(model: Model, runtime: str, imgsz: int, settings: Sequence[str]) -> dict[str, Detector]:
     """The model at its own threshold with each of several values of ``--tiles``; one network for all."""
-    network = load_network(model, choose_device("cpu", runtime, 1))
-    shipped = model.card.get("detect", {})
-    nms_iou, score = shipped.get("nms_iou", DETECT_DEFAULTS.nms_iou), shipped.get("score", DETECT_DEFAULTS.score)
-    return {tiles: network_detector(network, imgsz, nms_iou, score, tiles) for tiles in settings}
+    network, usual = load_network(model, choose_device("cpu", runtime, 1)), _usual(model)
+    return {tiles: network_detector(network, imgsz, usual.nms_iou, usual.score, tiles) for tiles in settings}
 
 
 def references(path: Path, runtime: str, imgsz: int) -> list[Contestant]:

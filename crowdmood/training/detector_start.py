@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 
 from crowdmood.errors import CrowdmoodError
 from crowdmood.models import FACE_DETECTOR, find_model
-from crowdmood.yolo_net import quiet_ultralytics
+from crowdmood.yolo_net import unpickled
 
 
 def start_weights(path: Path) -> dict[str, torch.Tensor]:
@@ -19,9 +19,7 @@ def start_weights(path: Path) -> dict[str, torch.Tensor]:
         raise CrowdmoodError(f"{path} is not there; give COCO weights of the architecture, or a model folder, with --start")
     if path.is_dir():
         return load_file(find_model(FACE_DETECTOR, path).file("weights.safetensors"))
-    quiet_ultralytics()
-    loaded = torch.load(path, map_location="cpu", weights_only=False)
-    return (loaded.get("ema") or loaded["model"]).float().state_dict()
+    return unpickled(path).state_dict()
 
 
 def begin_with(weights: dict[str, torch.Tensor], net: torch.nn.Module, architecture: str) -> None:

@@ -16,7 +16,8 @@ from crowdmood.errors import CrowdmoodError
 from crowdmood.expressions import UsableSettings, entropy
 from crowdmood.faces import overlap
 from crowdmood.labels import EXPRESSIONS
-from crowdmood.models import FACE_DETECTOR, Model, find_model
+from crowdmood.models import Model
+from crowdmood.own_detector import find_detector
 from crowdmood.training.expression_data import LabelledFaces
 from crowdmood.training.expression_evaluation import shipped_logits, shrink
 from crowdmood.training.expression_export import GEOMETRY
@@ -74,7 +75,7 @@ def evaluate(
     facts = {"faces": len(faces), "width": settings.width, "height": settings.height, "fps": settings.fps,
              "bit_rate": settings.bit_rate, "sample_fps": SAMPLE_FPS, "seed": settings.seed,
              "measured_bit_rate": round(bits / (len(scenes) * settings.seconds)),
-             "detector": find_model(FACE_DETECTOR, detector).name,
+             "detector": find_detector(detector).name,
              "false_faces": len(false), "looked_at": len(frames)}  # fmt: skip
     return facts | measure(looks, faces.majority, clean, false)
 

@@ -25,7 +25,7 @@ from crowdmood.expression_net import (
 from crowdmood.files import sha256_of, write_aside
 from crowdmood.labels import EXPRESSIONS
 from crowdmood.models import EXPRESSION_NET, read_model
-from crowdmood.onnx_half import store_half
+from crowdmood.onnx_files import save_onnx
 from crowdmood.training.expression import State, load_checkpoint
 from crowdmood.training.expression_data import LabelledFaces, read_faces, training_rows
 from crowdmood.training.expression_evaluation import (
@@ -36,7 +36,6 @@ from crowdmood.training.expression_evaluation import (
 from crowdmood.training.expression_figures import add_figures
 from crowdmood.training.expression_thresholds import choose_thresholds, fit_temperature
 
-OPSET = 17
 AGREEMENT = 2e-3  # filters are kept as float16, after their normalisation was folded into them
 
 # Medians over 582 faces of 24 px and more in photographs, boxes by face-1; see training.expression_margin.
@@ -119,21 +118,8 @@ def choose_head(net: ExpressionNet, judge: LabelledFaces) -> dict[str, float]:
 
 def write_onnx(net: ExpressionNet, path: Path) -> None:
     """Writes the net as ONNX: input `crops` float32 (n, 1, 48, 48), grey 0..255; output `logits` (n, 7)."""
-    try:
-        import onnx  # noqa: F401  torch needs it to write
-    except ImportError as error:
-        raise CrowdmoodError("writing ONNX needs the package onnx: pip install 'crowdmood[train]'") from error
-    torch.onnx.export(
-        net.eval(),
-        (torch.rand(2, 1, SIDE, SIDE) * 255,),
-        str(path),
-        dynamo=False,
-        opset_version=OPSET,
-        input_names=["crops"],
-        output_names=["logits"],
-        dynamic_axes={"crops": {0: "n"}, "logits": {0: "n"}},
-    )
-    store_half(path)
+    example = torch.rand(2, 1, SIDE, SIDE) * 255
+    save_onnx(net, example, path, {"crops": {0: "n"}, "logits": {0: "n"}})
 
 
 def compare(folder: Path, net: ExpressionNet, images: np.ndarray) -> float:
@@ -195,6 +181,8 @@ def training_facts(state: State, checkpoint: Path, data: Path, name: str) -> dic
     kept = torch.load(checkpoint, weights_only=True)["settings"]
     budget = f"--minutes {kept['minutes']:g}" if kept["minutes"] is not None else f"--epochs {kept['epochs']}"
     options = f"{budget} --seed {kept['seed']} --threads {kept['threads']} --batch {kept['batch']}"
+    if kept.get("begin_with"):
+        options += f" --begin-with {Path(kept['begin_with']).name}"
     words = f"--data {shlex.quote(data.name)} --out models/{name} {options}"
     return {
         "name": name,
