@@ -2,6 +2,7 @@
 -- description: Each run cut into at most 480 equal steps: faces in the picture (mean and largest), usable faces, persons,
 -- the mix over usable faces (NULL where there are none) and positivity of that mix. A frame counts for as long as it was
 -- shown, so slides and films of uneven frame rate come out right.
+-- plot: stack start_s happy surprise neutral sad fear disgust angry
 WITH span AS (
     SELECT
         run, max(time_s + coalesce(shown_s, 0)) AS end_s,

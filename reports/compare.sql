@@ -1,6 +1,7 @@
 -- title: Runs compared
 -- description: One row per run, the most positive first: length, persons, faces, coverage, the mix over usable faces and its
 -- positivity. Runs of other models or options are not alike: the columns models and options say which they are.
+-- plot: stack recording happy surprise neutral sad fear disgust angry
 SELECT
     run, recording, started, duration_s, seen.persons, seen.faces, seen.coverage, seen.angry, seen.disgust, seen.fear,
     seen.happy, seen.sad, seen.surprise, seen.neutral,

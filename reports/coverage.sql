@@ -1,6 +1,7 @@
 -- title: Coverage and quality
 -- description: One row per run: how much of it could be read. Frames without a face, missing frames, faces and how many could
 -- be read (coverage), faces whose person is known, and the median face's size, sharpness, detector score and confidence.
+-- plot: bar recording coverage
 SELECT
     run, recording, frames_analyzed AS frames, frames_missing AS missing_frames, damaged_packets,
     coalesce(empty.share, 0) AS frames_without_face, coalesce(seen.faces, 0) AS faces, seen.coverage, seen.followed,

@@ -2,6 +2,7 @@
 -- description: All runs together by the day (or week, month) on which they were analyzed: runs, persons, faces, and the mean of
 -- the runs' happy, sad and positivity, each run counting the same. Persons of different runs are never matched.
 -- parameter by: text = day: day, week or month
+-- plot: line start positivity happy sad
 WITH each AS (
     SELECT
         run, count(DISTINCT person) AS persons, count(*) AS faces, avg(happy) FILTER (WHERE usable) AS happy,

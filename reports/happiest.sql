@@ -1,6 +1,7 @@
 -- title: Happiest second and minute
 -- description: The second and the minute of each run with the largest share of happy. Seconds with fewer than half as
 -- many usable faces as is usual in the run (the median) are left out, so that one smile in an empty hall does not win.
+-- plot: bar start_s happy
 WITH dense AS (
     SELECT *, median(usable_faces) FILTER (WHERE usable_faces > 0) OVER (PARTITION BY run) AS usual_faces FROM timeline
 ),

@@ -2,6 +2,7 @@
 -- description: One row per run and minute with usable faces: the mean probability of each expression over them, positivity
 -- of that mix, faces, usable faces and their share (coverage), and persons.
 -- parameter step: number = 60: length of a step in seconds
+-- plot: stack start_s happy surprise neutral sad fear disgust angry
 WITH seen AS (
     SELECT
         run, floor(time_s / $step) * $step AS start_s, count(*) AS faces,

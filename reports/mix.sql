@@ -1,6 +1,7 @@
 -- title: Share of each expression
 -- description: One row per run and expression: its share (mean probability over all usable faces), on how many faces it
 -- was the largest, and how many persons had such a face. 'uncertain' counts the faces that are not usable and has no share.
+-- plot: bar expression share
 WITH shares AS (
     UNPIVOT (
         SELECT

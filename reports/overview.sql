@@ -1,6 +1,7 @@
 -- title: Headline figures
 -- description: One row per run: analyzed frames, faces, usable faces, coverage (usable faces / faces), persons, the
 -- first analyzed second and the end, and the mix: the mean probability of each expression over all usable faces.
+-- plot: stack run happy surprise neutral sad fear disgust angry
 SELECT
     span.run, span.frames, coalesce(seen.faces, 0) AS faces, coalesce(seen.usable_faces, 0) AS usable_faces,
     seen.usable_faces / seen.faces AS coverage, coalesce(seen.persons, 0) AS persons,

@@ -2,6 +2,7 @@
 -- description: One row per person, those seen longest first: presence (share of the analyzed time in which the person's face
 -- is in the picture), share of frames in which it could be read, what was shown most, and positivity. A person number lives
 -- within one run and names nobody.
+-- plot: bar person positivity
 WITH span AS (
     SELECT run, max(time_s + coalesce(shown_s, 0)) - min(time_s) AS length_s FROM frames GROUP BY run
 )

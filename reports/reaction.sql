@@ -4,6 +4,7 @@
 -- same_persons_change: the mean change of those who can be read on both sides.
 -- parameter at: time = 0: the instant, seconds or minutes:seconds
 -- parameter window: number = 10: seconds looked at on each side
+-- plot: bar expression change
 WITH near AS (
     SELECT *, time_s >= $at AS later FROM faces
     WHERE usable AND time_s >= $at - $window AND time_s < $at + $window

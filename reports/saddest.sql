@@ -2,6 +2,7 @@
 -- description: The minutes of each run with the largest share of sad, saddest first. Minutes with fewer than half as many
 -- usable faces as is usual in the run (the median) are left out.
 -- parameter most: integer = 3: how many minutes of each run
+-- plot: bar start_s sad
 WITH minutes AS (
     SELECT
         run, 60 * (second // 60) AS start_s, sum(sad * usable_faces) / sum(usable_faces) AS sad,

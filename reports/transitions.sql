@@ -3,6 +3,7 @@
 -- track with the same largest expression; next is the expression of the spell that follows in that track, NULL where the
 -- track ends or the face could not be read. times: how often, median_s: usual length of the spell, persons: how many.
 -- parameter least: number = 0.4: shorter spells, in seconds, are left out
+-- plot: heat next expression times
 WITH marked AS (
     SELECT
         faces.run, faces.track, person, faces.frame, faces.time_s, faces.time_s + coalesce(shown_s, 0) AS end_s, usable,

@@ -6,19 +6,31 @@
     const h = Math.floor(whole / 3600), m = Math.floor(whole / 60) % 60, tail = tenths % 10 ? '.' + tenths % 10 : '';
     return (h ? h + ':' + two(m) : m) + ':' + two(whole % 60) + tail;
   };
+  const signed = value => value === null ? '–' : (value < 0 ? '−' : '+') + Math.abs(value).toFixed(2);
   const chart = byId('chart');
   if (chart) {
     const steps = JSON.parse(byId('steps').textContent), cursor = byId('cursor');
     const first = steps[0][0], length = Math.max(steps[steps.length - 1][1] - first, 0.1);
     const outputs = [...document.querySelectorAll('.legend output')];
+    const windows = JSON.parse(byId('windows').textContent);
     const rest = {when: byId('when').textContent, who: byId('who').textContent, positivity: byId('positivity').textContent};
     const dots = [...document.querySelectorAll('.dots i')];
     let at = -1;
 
+    // The window whose middle is nearest, if the time lies within it.
+    const together = seconds => {
+      let best = null, apart = Infinity;
+      for (const one of windows) {
+        const away = Math.abs((one[0] + one[1]) / 2 - seconds);
+        if (away < apart && one[0] <= seconds && seconds <= one[1]) { best = one; apart = away; }
+      }
+      if (!best) return windows.length ? '–' : '';
+      return signed(best[2]) + (best[5] ? ', more than by chance · ' : ', not told from chance · ') + best[4] + ' persons · ' + clock(best[0]) + ' – ' + clock(best[1]);
+    };
     const clear = () => {
       at = -1; cursor.hidden = true;
       for (const id in rest) byId(id).textContent = rest[id];
-      byId('faces').textContent = '';
+      byId('faces').textContent = byId('synchrony').textContent = '';
       outputs.forEach(o => { o.textContent = o.dataset.overall; });
       dots.forEach(d => d.classList.remove('on'));
     };
@@ -30,9 +42,12 @@
       byId('when').textContent = end - start < 0.3 ? clock(start) : clock(start) + ' – ' + clock(end);
       byId('who').textContent = persons + (persons === 1 ? ' person · ' : ' persons · ') + faces + (faces === 1 ? ' face, ' : ' faces, ') + usable + ' usable';
       outputs.forEach((o, i) => { o.textContent = mix[i] === null ? '–' : Math.round(mix[i] / 10) + '\u202f%'; });
-      byId('positivity').textContent = positivity === null ? '–' : (positivity < 0 ? '−' : '+') + Math.abs(positivity).toFixed(2);
+      byId('positivity').textContent = signed(positivity);
+      byId('synchrony').textContent = together((start + end) / 2);
       byId('faces').textContent = faces;
-      dots.forEach(d => d.classList.toggle('on', +d.dataset.at < end && +d.dataset.at + 1 > start));
+      const near = dots.filter(d => +d.dataset.from < end && +d.dataset.to > start);
+      dots.forEach(d => d.classList.toggle('on', near.includes(d)));
+      if (near.length) byId('who').textContent += ' · ' + near.map(d => d.dataset.what).join(', ');
     };
     const find = seconds => {
       let low = 0, high = steps.length - 1;
@@ -58,7 +73,7 @@
     document.querySelectorAll('.go').forEach(button => button.addEventListener('click', () => {
       chart.focus({preventScroll: true});
       chart.scrollIntoView({block: 'center'});
-      show(find(+button.dataset.at + 0.5));
+      show(find(+button.dataset.at));
     }));
   }
 
@@ -79,6 +94,47 @@
       const order = (a, b) => text ? a.dataset[key].localeCompare(b.dataset[key]) : a.dataset[key] - b.dataset[key];
       [...body.rows].sort((a, b) => sign * order(a, b)).forEach(row => body.append(row));
     }));
+  }
+  if (persons) {
+    const heat = JSON.parse(byId('heat').textContent), tip = byId('tip'), body = persons.tBodies[0];
+    for (const person in heat.rows) heat.rows[person] = heat.rows[person].split(',');
+    let row = null, cell = 0;
+    const words = value => value === undefined || value === '' ? 'not in the picture' : value === 'x' ? 'could not be read' : 'positivity ' + signed(value / 100);
+    const put = (x, y) => {
+      const from = heat.start + cell * heat.step;
+      tip.textContent = 'Person ' + row.dataset.person + ' · ' + clock(from) + ' – ' + clock(from + heat.step) + ' · ' + words(heat.rows[row.dataset.person][cell]);
+      tip.hidden = false;
+      tip.style.left = Math.max(8, Math.min(x + 12, innerWidth - tip.offsetWidth - 8)) + 'px';
+      tip.style.top = (y > 60 ? y - tip.offsetHeight - 14 : y + 22) + 'px';
+      [...body.rows].forEach(other => other.classList.toggle('at', other === row));
+    };
+    const away = () => { tip.hidden = true; if (row) row.classList.remove('at'); };
+    const view = body.querySelector('svg').viewBox.baseVal;
+    const point = event => {
+      const spans = event.target.closest('td.spans');
+      if (!spans) return away();
+      row = spans.parentNode;
+      const box = spans.firstElementChild.getBoundingClientRect();
+      cell = Math.max(0, Math.min(heat.rows[row.dataset.person].length - 1, Math.floor(view.x + view.width * (event.clientX - box.left) / box.width)));
+      put(event.clientX, event.clientY);
+    };
+    persons.addEventListener('pointermove', point);
+    persons.addEventListener('pointerdown', point);
+    persons.addEventListener('pointerleave', event => { if (event.pointerType === 'mouse') away(); });
+    addEventListener('scroll', away, {passive: true});
+    persons.addEventListener('blur', away);
+    persons.addEventListener('keydown', event => {
+      if (event.target !== persons) return;
+      const shown = [...body.rows].filter(one => one.offsetHeight), at = Math.max(0, shown.indexOf(row));
+      const move = {ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1]}[event.key];
+      if (event.key === 'Escape') return away();
+      if (!move) return;
+      event.preventDefault();
+      if (row) cell = Math.max(0, Math.min(heat.rows[row.dataset.person].length - 1, cell + move[1]));
+      row = shown[row ? Math.max(0, Math.min(shown.length - 1, at + move[0])) : 0];
+      const box = row.querySelector('svg').getBoundingClientRect();
+      put(box.left + box.width * (cell + 0.5 - view.x) / view.width, box.top);
+    });
   }
   addEventListener('beforeprint', () => document.querySelectorAll('details').forEach(d => { d.open = true; }));
 })();

@@ -1,0 +1,54 @@
+"""Segments of a recording (songs, talks, slides) as a user lists them in a CSV file."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+from crowdmood.clock import format_time, parse_time
+from crowdmood.errors import ResultsError
+
+COLUMNS = ("name", "start", "end")
+
+
+def read_segments(path: Path, until: float | None = None) -> list[dict[str, Any]]:
+    """name (str), start_s and end_s (float seconds) of each line, in the file's order.
+
+    path: CSV with the columns name, start, end; times as 90, 1:30 or 00:01:30.5. until: where the recording ends, seconds.
+    Raises ResultsError, with the number of the line, when something makes no sense.
+    """
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            fields = [(field or "").strip().lower() for field in reader.fieldnames or ()]
+            if missing := [name for name in COLUMNS if name not in fields]:
+                raise ResultsError(f"{path}, line 1: the column {missing[0]} is missing; a segments file starts with name,start,end")
+            reader.fieldnames = fields
+            lines = [(reader.line_num, row) for row in reader if any(row.values())]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ResultsError(f"segments {path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    if not lines:
+        raise ResultsError(f"{path} has no segments; write a line such as First song,0:00,3:25 below name,start,end")
+    segments: dict[str, dict[str, Any]] = {}
+    for number, row in lines:
+        segment = _segment(row, f"{path}, line {number}", until)
+        if segment["name"] in segments:
+            raise ResultsError(f"{path}, line {number}: there is already a segment called '{segment['name']}'")
+        segments[segment["name"]] = segment
+    return list(segments.values())
+
+
+def _segment(row: dict[str, str | None], place: str, until: float | None) -> dict[str, Any]:
+    name, *times = ((row[column] or "").strip() for column in COLUMNS)
+    if not name:
+        raise ResultsError(f"{place}: the segment has no name")
+    try:
+        start, end = map(parse_time, times)
+    except ValueError as error:
+        raise ResultsError(f"{place}: {error}") from error
+    if end <= start:
+        raise ResultsError(f"{place}: '{name}' ends at {format_time(end)}, not after its start at {format_time(start)}")
+    if until is not None and start >= until:
+        raise ResultsError(f"{place}: '{name}' starts at {format_time(start)}, but the recording ends at {format_time(until)}")
+    return {"name": name, "start_s": start, "end_s": end}
