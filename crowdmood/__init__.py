@@ -11,10 +11,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
-__all__ = ["CrowdmoodError", "Run", "analyze", "open_run"]
+__all__ = ["CrowdmoodError", "Run", "analyze", "ask", "export", "open_run", "runs", "sql"]
 
 if TYPE_CHECKING:
-    from crowdmood.api import CrowdmoodError, Run, analyze, open_run
+    from crowdmood.api import (
+        CrowdmoodError,
+        Run,
+        analyze,
+        ask,
+        export,
+        open_run,
+        runs,
+        sql,
+    )
 
 
 def __getattr__(name: str):

@@ -24,20 +24,24 @@ from crowdmood.executors import EXECUTORS
 from crowdmood.models import EXPRESSION_NET, Model, find_model
 from crowdmood.options import Execution, Options
 from crowdmood.own_detector import find_detector
-from crowdmood.results import Run, find_run, results_folder
+from crowdmood.results import Run, find_run, local_folder, results_folder
 from crowdmood.runtimes import Device, choose_device
+from crowdmood.s3 import S3Folder
 from crowdmood.scan import CHUNK_S, Chunk, Outcome, Scan, plan
+from crowdmood.uploads import read_row, uploading
 from crowdmood.video import DECODERS, FROM_THE_START, Recording, Sampling, probe, select
+
 
 @dataclass(frozen=True)
 class Job:
-    """Everything decided before the first frame is decoded."""
+    """Everything decided before the first frame is decoded. local: where the run is made, `results` itself unless on S3."""
 
     recording: Recording
     options: Options
     execution: Execution
     device: Device
-    results: Path
+    results: Path | S3Folder
+    local: Path
     run: str
     models: dict[str, str]
     chunks: list[Chunk]
@@ -57,7 +61,7 @@ Report = Callable[[Progress], None]
 
 
 def analyze(path: str | Path, options: Options = Options(), execution: Execution = Execution(),
-            results: str | Path | None = None, progress: Report = lambda _: None) -> Run:
+            results: str | Path | S3Folder | None = None, progress: Report = lambda _: None) -> Run:
     """Analyze one recording and return its complete run.
 
     The same recording with the same options and models is the same run: running again goes on where a stopped run
@@ -65,17 +69,48 @@ def analyze(path: str | Path, options: Options = Options(), execution: Execution
     ./crowdmood-results. progress is called after each finished chunk.
     Raises VideoError, ModelError, ResultsError or CrowdmoodError; what was finished stays.
     """
-    job = prepare(path, options, execution, results)
-    with lock(job.results, job.run):
+    folder = results_folder(results)
+    if isinstance(folder, S3Folder):
+        folder.reach()  # before a long look at the recording
+    job = prepare(path, options, execution, folder)
+    with lock(job.local, job.run):
         catalog.refresh(job.results)  # first, so that SQL sees the run while it goes on
-        if not is_complete(job):
-            scan(job, progress)
-            link(job)
-        tables.remove_parts(job.results, job.run)
+        if isinstance(job.results, S3Folder):
+            work_on_s3(job, job.results, progress)
+        else:
+            work(job, progress)
     return find_run(job.results, job.run)
 
 
-def prepare(path: str | Path, options: Options, execution: Execution, results: str | Path | None) -> Job:
+def work(job: Job, progress: Report) -> None:
+    """What is left to be done of a run, in its local folder."""
+    if not is_complete(job):
+        scan(job, progress)
+        link(job)
+    tables.remove_parts(job.local, job.run)
+
+
+def work_on_s3(job: Job, results: S3Folder, progress: Report) -> None:
+    """The same for a run on S3: what others finished is fetched, and each chunk uploaded when it is finished."""
+    with uploading(results, job.run) as upload:
+        if (read_row(results, job.run) or {}).get("status") == "complete":
+            return upload.clean()
+        if not is_complete(job):
+            upload.fetch()
+
+        def grown(done: Progress) -> None:
+            progress(done)
+            upload.grow()
+
+        try:
+            work(job, grown)
+        except CrowdmoodError:
+            upload.fail()
+            raise
+        upload.finish()
+
+
+def prepare(path: str | Path, options: Options, execution: Execution, results: str | Path | S3Folder | None) -> Job:
     """Look at the recording and decide what is to be done. Writes nothing."""
     if options.decoder not in DECODERS:
         raise VideoError(f"unknown decoder '{options.decoder}'; known: {', '.join(DECODERS)}")
@@ -87,7 +122,8 @@ def prepare(path: str | Path, options: Options, execution: Execution, results: s
         raise VideoError(f"{recording.path.name}: no frame between {options.start_s:g} s and the end asked for; "
                          f"the recording is {recording.duration_s or recording.time[-1]:.1f} s long")
     chunks = plan(recording, wanted, math.inf if options.decoder in FROM_THE_START else CHUNK_S)
-    return Job(recording, options, execution, device, results_folder(results), run_id(recording, options, models),
+    folder = results_folder(results)
+    return Job(recording, options, execution, device, folder, local_folder(folder), run_id(recording, options, models),
                {model.name: model.weights for model in models}, chunks)
 
 
@@ -116,17 +152,17 @@ def lock(results: Path, run: str) -> Iterator[None]:
 
 
 def is_complete(job: Job) -> bool:
-    return (tables.read_run(job.results, job.run) or {}).get("status") == "complete"
+    return (tables.read_run(job.local, job.run) or {}).get("status") == "complete"
 
 
 def scan(job: Job, progress: Report) -> None:
     """Scan the chunks that have no part yet. A failure is written into the run's row and raised."""
-    done = tables.parts_done(job.results, job.run)
+    done = tables.parts_done(job.local, job.run)
     tasks = [chunk for chunk in job.chunks if chunk.number not in done]
-    before = tables.read_run(job.results, job.run) or {}
+    before = tables.read_run(job.local, job.run) or {}
     row = describe(job) | {"started": before.get("started") or datetime.now(UTC), "chunks_done": len(done),
                            "seconds": before.get("seconds") or 0.0}
-    tables.write_run(job.results, row)
+    tables.write_run(job.local, row)
     began, faces = monotonic(), 0
     progress(Progress(len(done), len(job.chunks), faces, "scan"))
     try:
@@ -138,7 +174,7 @@ def scan(job: Job, progress: Report) -> None:
         row |= {"status": "failed", "error": str(error), "finished": datetime.now(UTC)}
         raise
     finally:
-        tables.write_run(job.results, row | {"chunks_done": len(done), "seconds": row["seconds"] + monotonic() - began})
+        tables.write_run(job.local, row | {"chunks_done": len(done), "seconds": row["seconds"] + monotonic() - began})
     progress(Progress(len(done), len(job.chunks), faces, "link"))
 
 
@@ -147,22 +183,22 @@ def outcomes(job: Job, tasks: list[Chunk]) -> Iterator[Outcome]:
     workers = min(job.execution.workers, len(tasks))
     executor = EXECUTORS["processes" if workers > 1 else "serial"]
     device = replace(job.device, threads=max(1, job.device.threads // max(1, workers)))
-    return executor(Scan(job.recording, job.options, device, job.results, job.run), tasks, workers)
+    return executor(Scan(job.recording, job.options, device, job.local, job.run), tasks, workers)
 
 
 def link(job: Job) -> None:
     """Give every face its track and person, and write the run's final tables."""
     began = monotonic()
-    faces = tables.read_parts(job.results, job.run, "faces", ["frame", "time_s", "x1", "y1", "x2", "y2", "score"])
-    frames = tables.read_parts(job.results, job.run, "frames", ["frame", "time_s", "signature"])
+    faces = tables.read_parts(job.local, job.run, "faces", ["frame", "time_s", "x1", "y1", "x2", "y2", "score"])
+    frames = tables.read_parts(job.local, job.run, "frames", ["frame", "time_s", "signature"])
     if not len(frames["frame"]):
         raise VideoError(f"{job.recording.path.name}: none of its frames could be decoded")
     box = np.stack([faces[side] for side in ("x1", "y1", "x2", "y2")], axis=1)
     links = persons.link(persons.FaceRows(faces["frame"], faces["time_s"], box, faces["score"]),
                          persons.FrameRows(frames["frame"], frames["time_s"], frames["signature"]))
-    row = tables.read_run(job.results, job.run) or {}
-    tables.complete(job.results, job.run, links, finished=datetime.now(UTC),
-                    seconds=row["seconds"] + monotonic() - began, **tables.part_counts(job.results, job.run))
+    row = tables.read_run(job.local, job.run) or {}
+    tables.complete(job.local, job.run, links, finished=datetime.now(UTC),
+                    seconds=row["seconds"] + monotonic() - began, **tables.part_counts(job.local, job.run))
 
 
 def describe(job: Job) -> dict:

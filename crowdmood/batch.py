@@ -10,7 +10,7 @@ from crowdmood import analysis
 from crowdmood.errors import CrowdmoodError
 from crowdmood.options import Execution, Options
 from crowdmood.report import build_report
-from crowdmood.results import Run
+from crowdmood.results import Run, publish
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Item:
 
     path: Path
     run: Run | None = None
-    report: Path | None = None
+    report: Path | str | None = None
     error: CrowdmoodError | None = None
 
 
@@ -29,6 +29,6 @@ def analyze_all(paths: Sequence[Path], options: Options, execution: Execution, r
     for path in paths:
         try:
             run = analysis.analyze(path, options, execution, results, lambda done, path=path: progress(path, done))
-            yield Item(path, run, build_report(run) if report else None)
+            yield Item(path, run, publish(run.results, build_report(run)) if report else None)
         except CrowdmoodError as error:
             yield Item(path, error=error)

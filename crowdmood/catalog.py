@@ -8,18 +8,34 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from shutil import copyfile
 from tempfile import TemporaryDirectory, gettempdir
+from typing import TYPE_CHECKING
 
 import duckdb
 import pyarrow as pa
 
 from crowdmood.errors import ResultsError
 from crowdmood.files import write_aside
+from crowdmood.s3 import S3Folder
 from crowdmood.schemas import PARTS, TABLES
 from crowdmood.tables import table_path, write_table
+from crowdmood.views import (
+    catalog_statements,
+    comments,
+    listed,
+    quoted,
+    sql_type,
+    unread,
+    view,
+)
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
+
+__all__ = ["ask", "connect", "fetch", "refresh", "sql_type"]
 
 CATALOG = "crowdmood.duckdb"
 # Views of this release can be read by every DuckDB since 1.0.
@@ -29,20 +45,10 @@ ONLY_READS = (
     "only one query that reads is allowed: SELECT (also WITH, FROM, DESCRIBE, SHOW, SUMMARIZE, PIVOT); "
     "nothing can be written, loaded or set"
 )
-SQL_TYPES = {
-    pa.int16(): "SMALLINT",
-    pa.int32(): "INTEGER",
-    pa.int64(): "BIGINT",
-    pa.float32(): "FLOAT",
-    pa.float64(): "DOUBLE",
-    pa.bool_(): "BOOLEAN",
-    pa.string(): "VARCHAR",
-    pa.timestamp("us", tz="UTC"): "TIMESTAMP WITH TIME ZONE",
-}
 
 
 def ask(
-    results: Path, query: str, run: str | None = None, values: dict | None = None
+    results: Path | S3Folder, query: str, run: str | None = None, values: dict | None = None
 ) -> pa.RecordBatchReader:
     """Answer a query over the views faces, frames, persons, timeline and runs; `run`: over that run alone.
 
@@ -52,31 +58,31 @@ def ask(
     """
     for _ in range(LOOKS):
         try:
-            database = connect(results, run, comments="duckdb_columns" in query)
+            database = connect(results, run, query)
             answer = pa.RecordBatchReader.from_stream(_only_reading(database, query, values))
             return pa.RecordBatchReader.from_batches(answer.schema, _batches(answer, database))
-        except duckdb.IOException as error:  # parts were removed after we looked: a run was just finished
+        except (duckdb.Error, pa.ArrowException, FileNotFoundError) as error:
             failure = error
-        except (duckdb.Error, pa.ArrowException) as error:
-            failure = error
-            break
+            if not _vanished(error):
+                break
     raise ResultsError(_sentence(failure)) from failure
 
 
-def fetch(results: Path, query: str, run: str | None = None, values: dict | None = None) -> pa.Table:
+def fetch(results: Path | S3Folder, query: str, run: str | None = None, values: dict | None = None) -> pa.Table:
     """The whole answer of `ask` as a table."""
     return ask(results, query, run, values).read_all()
 
 
 def connect(
-    results: Path, run: str | None = None, comments: bool = False, **settings: str
+    results: Path | S3Folder, run: str | None = None, query: str | None = None, **settings: str
 ) -> duckdb.DuckDBPyConnection:
     """A DuckDB connection in memory with the views, locked: only files in the results folder can be read.
 
-    comments: with what columns mean, as the catalog has it; that takes time. settings: DuckDB's, such as
-    memory_limit. Raises ResultsError when there is no such folder.
+    query: what will be asked, None: anything. Files of tables that it does not name are not opened, and columns
+    have comments, as in the catalog, only if it looks at duckdb_columns: both take time. settings: DuckDB's, such
+    as memory_limit. Raises ResultsError when there is no such folder.
     """
-    results = Path(results).absolute()
+    results = results if isinstance(results, S3Folder) else Path(results).absolute()
     if not results.is_dir():
         raise ResultsError(f"there is no results folder {results}; `crowdmood analyze VIDEO` makes one")
     database = duckdb.connect(
@@ -87,42 +93,74 @@ def connect(
         }
         | settings
     )
+    named = [table for table in TABLES if query is None or table in query.lower()]
+    matching = _matching(results, database, named, run)
     for table in TABLES:
-        sources = map(_listed, _files(results, table, run or "*"))
-        database.execute(f"CREATE VIEW {table} AS {_view(table, *sources)}")
-    for statement in (one for table in TABLES for one in _comments(table)) if comments else ():
+        select = view(table, *map(listed, _files(matching, table, run or "*"))) if table in named else unread(table)
+        database.execute(f"CREATE VIEW {table} AS {select}")
+    for statement in (one for table in TABLES for one in comments(table)) if "duckdb_columns" in (query or "") else ():
         database.execute(statement)
     database.execute("SET TimeZone = 'UTC'")
-    database.execute(f"SET temp_directory = {_quoted(f'{gettempdir()}/crowdmood-{os.getpid()}')}")
-    database.execute(f"SET allowed_directories = [{_quoted(f'{results}/')}]")
+    database.execute(f"SET temp_directory = {quoted(f'{gettempdir()}/crowdmood-{os.getpid()}')}")
+    database.execute(f"SET allowed_directories = [{quoted(f'{results}/')}]")
     database.execute("SET enable_external_access = false")
     database.execute("SET lock_configuration = true")
     return database
 
 
-def refresh(results: Path) -> Path:
-    """Make sure that crowdmood.duckdb is there and fits this folder and version; returns its path.
+def _matching(
+    results: Path | S3Folder, database: duckdb.DuckDBPyConnection, tables: Sequence[str], run: str | None
+) -> Callable[[str], list[str]]:
+    """What finds the files of a pattern in the folder. Those on S3 are listed now, and DuckDB is given them to read."""
+    if isinstance(results, Path):
+        return lambda pattern: sorted(map(str, results.glob(pattern)))
+    from crowdmood.snapshot import Snapshot
+
+    seen = Snapshot(results, results.files(*(f"{table}/run={run or ''}" for table in tables)))
+    database.register_filesystem(seen)
+    return seen.matching
+
+
+def refresh(results: Path | S3Folder) -> Path | str:
+    """Make sure that crowdmood.duckdb is there and fits this folder and version; returns its path or address.
 
     It holds views only, and sees new runs and parts by itself; it is made anew when the folder has moved.
     Readers that have it open keep what they have. Raises ResultsError when the folder cannot be written.
     """
-    path = Path(results).absolute() / CATALOG
-    statements = _statements(path.parent)
-    stamp = hashlib.sha256("\n".join(statements).encode()).hexdigest()
-    if _stamp(path) in (stamp, "in use"):
-        return path
+    if isinstance(results, S3Folder):
+        return _refresh_on_s3(results)
+    folder = Path(results).absolute()
+    statements, stamp = _stamped(str(folder))
+    if _stamp(folder / CATALOG) in (stamp, "in use"):
+        return folder / CATALOG
     try:
-        for table, schema in TABLES.items():
-            for empty in _empties(path.parent, table):
-                with write_aside(empty) as aside:
-                    write_table(aside, schema, [])
-        with write_aside(path) as aside:
-            _build(aside, [*statements, f"CREATE MACRO crowdmood_stamp() AS {_quoted(stamp)}"])
+        for name, table in _empties().items():
+            with write_aside(folder / name) as aside:
+                write_table(aside, TABLES[table], [])
+        with write_aside(folder / CATALOG) as aside:
+            _build(aside, statements)
     except OSError as error:
         raise ResultsError(
             f"results folder {results} cannot be written: {error.strerror or error}"
         ) from error
-    return path
+    return folder / CATALOG
+
+
+def _refresh_on_s3(results: S3Folder) -> str:
+    """The same on S3, where clients need DuckDB's httpfs (or s3fs) to follow the catalog's views."""
+    from crowdmood.snapshot import Snapshot
+
+    statements, stamp = _stamped(str(results))
+    if (results.metadata(CATALOG) or {}).get("stamp") == stamp:
+        return f"{results}/{CATALOG}"
+    with TemporaryDirectory() as folder:
+        made = {name: Path(folder) / name.replace("/", "-") for name in _empties()}
+        for name, table in _empties().items():
+            write_table(made[name], TABLES[table], [])
+        results.upload(made)
+        _build(Path(folder) / CATALOG, statements, Snapshot(results, results.files(*(f"{table}/empty" for table in TABLES))))
+        results.upload({CATALOG: Path(folder) / CATALOG}, Metadata={"stamp": stamp})
+    return f"{results}/{CATALOG}"
 
 
 def _batches(answer: pa.RecordBatchReader, database: duckdb.DuckDBPyConnection) -> Iterator[pa.RecordBatch]:
@@ -137,14 +175,21 @@ def _batches(answer: pa.RecordBatchReader, database: duckdb.DuckDBPyConnection) 
         raise ResultsError(_sentence(error)) from error
 
 
+def _vanished(error: Exception) -> bool:
+    """Whether files that were there when we looked may have been removed: a run was just finished."""
+    return isinstance(error, (duckdb.IOException, FileNotFoundError)) or "\nFileNotFoundError: " in str(error)
+
+
 def _sentence(error: Exception) -> str:
     """DuckDB's message and hints as one line, without the part that points into the query."""
     text = str(error).split("\n\nLINE ")[0].split("\nLINE ")[0]
+    if "Traceback (most" in text:  # of our file system for S3, with the error in its last line
+        text = text.strip().rpartition("\n")[2].partition(": ")[2]
     if "must be at the top level" in text:  # a WITH that writes; the message is about how we looked at it
         return ONLY_READS
     if "disabled by configuration" in text or "disabled through configuration" in text:
         text += "; only files in the results folder can be read"
-    if "IO Error" in text and ".parquet" in text:
+    if _vanished(error) and ".parquet" in text:
         text += "; if a run was just being finished, ask again"
     return re.sub(r"\s*\n\s*", " ", text.strip())
 
@@ -170,102 +215,39 @@ def _only_reading(
     return database.sql(one, params=values)
 
 
-def _files(results: Path, table: str, run: str) -> tuple[list[str], list[str]]:
+def _files(matching: Callable[[str], list[str]], table: str, run: str) -> tuple[list[str], list[str]]:
     """The finished files of a table, and the parts of runs that have none. run: an id, or '*'."""
-    pattern = table_path(Path(), table, run).relative_to(table)
-    folder = results / table
     # Parts first: a run that is finished between the two looks then has its file in the second.
-    parts = sorted(folder.glob(f"run={run}/part-*.parquet")) if table in PARTS else []
-    whole = sorted(folder.glob(str(pattern)))
+    parts = matching(f"{table}/run={run}/part-*.parquet") if table in PARTS else []
+    whole = matching(table_path(Path(), table, run).as_posix())
     finished = set(whole)
-    open_parts = [part for part in parts if _finished_path(table, part) not in finished]
-    return [str(path) for path in whole], [str(path) for path in open_parts]
+    return whole, [part for part in parts if _finished_path(table, part) not in finished]
 
 
-def _finished_path(table: str, part: Path) -> Path:
-    return (
-        part.with_name("faces.parquet")
-        if table == "faces"
-        else part.parent.with_name(part.parent.name + ".parquet")
-    )
+def _finished_path(table: str, part: str) -> str:
+    folder = part.rpartition("/")[0]
+    return f"{folder}/faces.parquet" if table == "faces" else f"{folder}.parquet"
 
 
-def _view(table: str, whole: str | None, parts: str | None) -> str:
-    """A SELECT over finished files and parts (SQL after FROM, None: no files) with the table's columns.
-
-    Parts come first: DuckDB looks for files from left to right, and a run that is just finished moves that
-    way.
-    """
-    selects = []
-    if parts:
-        selects.append(f"SELECT {_columns(table, PARTS[table].names)} FROM {parts}")
-    if whole:
-        selects.append(f"SELECT {_columns(table, TABLES[table].names)} FROM {whole}")
-    return " UNION ALL ".join(selects) or f"SELECT {_columns(table, ())} WHERE false"
+def _empties() -> dict[str, str]:
+    """Files without rows for the catalog's patterns, and their tables: DuckDB refuses a pattern that matches nothing."""
+    whole = {"faces/empty/faces.parquet" if table == "faces" else f"{table}/empty.parquet": table for table in TABLES}
+    return whole | {f"{table}/empty/part-000000.parquet": table for table in PARTS}
 
 
-def _columns(table: str, present: Sequence[str]) -> str:
-    """The table's columns, each with its type; NULL where the files do not have it yet."""
-    return ", ".join(
-        f"CAST({field.name if field.name in present else 'NULL'} AS {sql_type(field)}) AS {field.name}"
-        for field in TABLES[table]
-    )
+def _stamped(results: str) -> tuple[list[str], str]:
+    """The statements that make a folder's catalog, and the digest of them that they leave in it."""
+    statements = catalog_statements(results)
+    stamp = hashlib.sha256("\n".join(statements).encode()).hexdigest()
+    return [*statements, f"CREATE MACRO crowdmood_stamp() AS {quoted(stamp)}"], stamp
 
 
-def sql_type(field: pa.Field) -> str:
-    """The DuckDB type of a column."""
-    return SQL_TYPES[pa.string() if pa.types.is_dictionary(field.type) else field.type]
-
-
-def _listed(paths: Sequence[str]) -> str | None:
-    return f"read_parquet([{', '.join(map(_quoted, paths))}], union_by_name = true)" if paths else None
-
-
-def _statements(results: Path) -> list[str]:
-    """What makes the catalog: views that look for files when they are asked, and comments on columns."""
-    statements = []
-    for table in TABLES:
-        statements.append(f"CREATE VIEW {table} AS {_view(table, *_globbed(results, table))}")
-        statements += _comments(table)
-    return statements
-
-
-def _comments(table: str) -> list[str]:
-    """Statements that write beside a view and its columns what they mean."""
-    schema = TABLES[table]
-    words = _quoted(schema.metadata[b"description"].decode())
-    columns = [f"COMMENT ON COLUMN {table}.{field.name} IS {_quoted(_comment(field))}" for field in schema]
-    return [f"COMMENT ON VIEW {table} IS {words}", *columns]
-
-
-def _globbed(results: Path, table: str) -> tuple[str, str | None]:
-    """The FROM clauses of the catalog's view: finished files, and parts of runs that have none."""
-    folder = _literal(f"{results}/{table}")
-    whole = _quoted(f"{folder}/*/faces.parquet" if table == "faces" else f"{folder}/*.parquet")
-    source = f"read_parquet({whole}, union_by_name = true)"
-    if table not in PARTS:
-        return source, None
-    ending, finished = ("part-[^/]*$", "faces.parquet") if table == "faces" else ("/part-[^/]*$", ".parquet")
-    parts = f"read_parquet({_quoted(f'{folder}/*/part-*.parquet')}, union_by_name = true, filename = true)"
-    return source, (
-        f"{parts} WHERE regexp_replace(filename, '{ending}', '{finished}') "
-        f"NOT IN (SELECT file FROM glob({whole}))"
-    )
-
-
-def _empties(results: Path, table: str) -> list[Path]:
-    """Files without rows for the catalog's patterns: DuckDB refuses a pattern that matches nothing."""
-    folder = results / table
-    if table == "faces":
-        return [folder / "empty" / "faces.parquet", folder / "empty" / "part-000000.parquet"]
-    parts = [folder / "empty" / "part-000000.parquet"] if table in PARTS else []
-    return [folder / "empty.parquet", *parts]
-
-
-def _build(path: Path, statements: Sequence[str]) -> None:
+def _build(path: Path, statements: Sequence[str], files: AbstractFileSystem | None = None) -> None:
     # Made elsewhere and copied: DuckDB cannot create a database whose path has a question mark.
     with TemporaryDirectory() as folder:
         with duckdb.connect() as database:
+            if files is not None:
+                database.register_filesystem(files)
             database.execute(f"ATTACH '{folder}/built' AS built (STORAGE_VERSION '{STORAGE_VERSION}')")
             database.execute("USE built")
             for statement in statements:
@@ -284,17 +266,3 @@ def _stamp(path: Path) -> str | None:
         return "in use" if "Could not set lock" in str(error) else None
     except duckdb.Error:
         return None
-
-
-def _comment(field: pa.Field) -> str:
-    unit, description = field.metadata[b"unit"].decode(), field.metadata[b"description"].decode()
-    return f"{description} [{unit}]" if unit else description
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
-def _literal(path: str) -> str:
-    """The path as a pattern that matches only itself."""
-    return re.sub(r"([*?\[])", r"[\1]", path)

@@ -70,3 +70,40 @@ def ticks(start: float, end: float, most: int) -> np.ndarray:
     """Round times from start to end (seconds), at most `most` of them and an even distance apart."""
     step = next((step for step in TICK_STEPS if (end - start) / step <= most - 1), TICK_STEPS[-1])
     return np.arange(np.ceil(start / step - 1e-6), np.floor(end / step + 1e-6) + 1) * step
+
+
+@dataclass(frozen=True)
+class Windows:
+    """w windows of reports/synchrony.sql in order, float64 arrays (w,) but significant (bool).
+
+    start, end: seconds; they overlap. value: synchrony; usual: what chance stays below in 95 of 100 windows.
+    """
+
+    start: np.ndarray
+    end: np.ndarray
+    value: np.ndarray
+    usual: np.ndarray
+    persons: np.ndarray
+    p: np.ndarray
+    q: np.ndarray
+    significant: np.ndarray
+
+    @property
+    def middle(self) -> np.ndarray:
+        """The windows' middles, seconds (w,)."""
+        return (self.start + self.end) / 2
+
+    def stretches(self) -> list[slice]:
+        """Unbroken sequences of windows: none is left out in between."""
+        if not len(self.start):
+            return []
+        apart = np.diff(self.start)
+        breaks = np.flatnonzero(apart > 1.5 * np.min(apart, initial=np.inf)) + 1
+        return [slice(int(part[0]), int(part[-1]) + 1) for part in np.split(np.arange(len(self.start)), breaks)]
+
+
+def windows_of(answer: pa.Table | None) -> Windows:
+    """Windows from the answer of reports/synchrony.sql; none from None."""
+    names = ("start_s", "end_s", "synchrony", "usual", "persons", "p", "q", "significant")
+    columns = [np.array(answer[name].to_pylist() if answer is not None else [], np.float64) for name in names]
+    return Windows(*columns[:-1], columns[-1] > 0)

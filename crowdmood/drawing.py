@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from collections import defaultdict
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from crowdmood.curves import Curves, outline, stretches
+from crowdmood.curves import Curves, Windows, outline, stretches
+from crowdmood.heat import ABSENT, Heat
 from crowdmood.palette import STACK_ORDER
 
 
@@ -36,20 +33,51 @@ def faces_paths(curves: Curves) -> dict[str, str]:
             "usable": _area(curves, curves.usable_faces, 0.0, 0.0, most)}
 
 
-def person_paths(spans: Iterable[dict[str, Any]], span: tuple[float, float]) -> dict[int, dict[str, str]]:
-    """Person -> expression -> path of bars (y 0..10). spans: rows of reports/spans.sql; span: first and last second."""
-    scale = 1000 / (span[1] - span[0])
-    paths: dict[int, dict[str, str]] = defaultdict(lambda: defaultdict(str))
-    for row in spans:
-        left = scale * (row["start_s"] - span[0])
-        width = max(scale * (row["end_s"] - row["start_s"]), 1.0)  # a glimpse must still be seen
-        paths[row["person"]][row["expression"]] += f"M{left:.1f} 0h{width:.1f}v10h-{width:.1f}z"
-    return {person: dict(parts) for person, parts in paths.items()}
+def synchrony_paths(windows: Windows, span: tuple[float, float]) -> dict[str, Any]:
+    """'low' and 'high' of the scale, and paths: 'usual' (area of chance), 'line', 'dots' and 'sure' (a point for each
+    window, `sure` for the significant ones) and 'bands' (where in time those are)."""
+    if not len(windows.start):
+        return {}
+    high = max(0.1, float(np.max(windows.value)), float(np.max(windows.usual))) * 1.12
+    low = min(-0.02, float(np.min(windows.value)) * 1.12)
+    x, start, end = (np.clip(1000 * (part - span[0]) / (span[1] - span[0]), 0, 1000)
+                     for part in (windows.middle, windows.start, windows.end))
+    y, usual = (100 * (high - values) / (high - low) for values in (windows.value, windows.usual))
+    line, area = "", ""
+    for part in windows.stretches():
+        line += "M" + "L".join(f"{a:.1f} {b:.1f}" for a, b in zip(x[part], y[part], strict=True))
+        edge = zip([start[part][0], *x[part], end[part][-1]], [usual[part][0], *usual[part], usual[part][-1]], strict=True)
+        area += f"M{start[part][0]:.1f} 100L" + "L".join(f"{a:.1f} {b:.1f}" for a, b in edge) + f"L{end[part][-1]:.1f} 100z"
+    points = [f"M{a:.1f} {b:.1f}h0" for a, b in zip(x, y, strict=True)]
+    sure = windows.significant
+    return {"low": low, "high": high, "zero": 100 * high / (high - low), "line": line, "usual": area,
+            "dots": "".join(np.array(points, object)[~sure]), "sure": "".join(np.array(points, object)[sure]),
+            "bands": "".join(f"M{a:.1f} 0h{b - a:.1f}v100H{a:.1f}z" for a, b in _joined(start[sure], end[sure]))}
 
 
-def script_hash(script: str) -> str:
-    """What a Content-Security-Policy calls this script: only it may run."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+def heat_paths(heat: Heat) -> dict[int, dict[int, str]]:
+    """Person -> class (see Heat.classes) -> path of strokes along y = 0, one unit of x for each step."""
+    paths = {}
+    for person, row in zip(heat.persons.tolist(), heat.classes, strict=True):
+        edges = np.flatnonzero(np.diff(row)) + 1
+        starts, ends = [0, *edges.tolist()], [*edges.tolist(), len(row)]
+        parts: dict[int, str] = {}
+        for start, end in zip(starts, ends, strict=True):
+            if (kind := int(row[start])) != ABSENT:
+                parts[kind] = parts.get(kind, "") + f"M{start} 0h{end - start}"
+        paths[person] = parts
+    return paths
+
+
+def _joined(start: np.ndarray, end: np.ndarray) -> list[tuple[float, float]]:
+    """Spans that overlap as one; in order of time."""
+    joined: list[tuple[float, float]] = []
+    for left, right in zip(start.tolist(), end.tolist(), strict=True):
+        if joined and left <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], right)
+        else:
+            joined.append((left, right))
+    return joined
 
 
 def _line(curves: Curves, values: np.ndarray, low: float, high: float) -> str:

@@ -5,6 +5,7 @@
       ModelError          a model is missing, damaged, or does not fit
       JobError            a job file is wrong
       ResultsError        a results folder or a run cannot be found, read or written
+      ConditionError      a condition on moments makes no sense; further lines point to the place
 
 Anything else is a bug and keeps its traceback. Foreign errors are translated where the library is called.
 """
@@ -28,3 +29,7 @@ class JobError(CrowdmoodError):
 
 class ResultsError(CrowdmoodError):
     """A results folder or a run cannot be found, read or written."""
+
+
+class ConditionError(CrowdmoodError):
+    """A condition on moments makes no sense; lines after the sentence point to the place."""

@@ -41,3 +41,8 @@ def sha256_of(path: Path | str) -> str:
     """The sha256 of a file's content, 64 hexadecimal digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def cache_folder() -> Path:
+    """$XDG_CACHE_HOME/crowdmood or ~/.cache/crowdmood."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "crowdmood"

@@ -7,12 +7,11 @@ and is announced; afterwards only the ONNX file is used, checked by its sha256 a
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crowdmood.errors import ModelError
-from crowdmood.files import sha256_of, write_aside
+from crowdmood.files import cache_folder, sha256_of, write_aside
 from crowdmood.models import FACE_DETECTOR, Model, find_model
 
 if TYPE_CHECKING:
@@ -56,11 +55,6 @@ def _convert(path: Path, digest: str, folder: Path) -> None:
     write_onnx(FaceNetwork(net, _face_class(net, path)), folder / "model.onnx")
     with write_aside(folder / "card.toml") as aside:
         aside.write_text(tomli_w.dumps(_card(path, digest, folder, parameters)), encoding="utf-8")
-
-
-def cache_folder() -> Path:
-    """$XDG_CACHE_HOME/crowdmood or ~/.cache/crowdmood."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "crowdmood"
 
 
 def _read(path: Path) -> torch.nn.Module:

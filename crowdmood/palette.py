@@ -25,3 +25,7 @@ STACK_ORDER = ("happy", "surprise", "neutral", "sad", "fear", "disgust", "angry"
 # Text that is written on a colour.
 DARK_INK, LIGHT_INK = "#1B2029", "#FFFFFF"
 LABEL_INKS = {name: LIGHT_INK if name in ("angry", "disgust", "sad") else DARK_INK for name in EXPRESSION_COLOURS}
+
+# Positivity from its lowest to its highest class, the middle one around zero: blue to gold, apart for every sight.
+DIVERGING = ("#1F5799", "#4C82C0", "#8AB0DB", "#C4D7EC", "#ECE9E1", "#F8E3B0", "#F1C35C", "#E39A1B", "#B96F08")
+UNREAD_COLOUR = "#A9A69D"

@@ -1,73 +1,61 @@
-"""The report of a run: one HTML file that needs nothing else, and timeline.png beside it.
+"""The report of a run: one HTML file that needs nothing else, and pictures for slides beside it (PNG and SVG).
 
 All figures are answers of the SQL files in reports/; this module only lays them out.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from crowdmood import __version__
+from crowdmood import crowd_plots, plots
+from crowdmood.answers import FEW_PERSONS, MINUTES_FROM_S, figures
+from crowdmood.canvas import save
 from crowdmood.clock import format_time
-from crowdmood.curves import Curves, curves_of, ticks
-from crowdmood.drawing import area_paths, faces_paths, mix_paths, person_paths, script_hash
+from crowdmood.curves import Curves, Windows, curves_of, ticks, windows_of
+from crowdmood.drawing import (
+    area_paths,
+    faces_paths,
+    heat_paths,
+    mix_paths,
+    synchrony_paths,
+)
 from crowdmood.errors import ResultsError
 from crowdmood.files import write_aside
-from crowdmood.models import list_models
-from crowdmood.palette import EXPRESSION_COLOURS, LABEL_INKS, STACK_ORDER
-from crowdmood.plots import timeline_png
+from crowdmood.heat import Heat, heat_of
+from crowdmood.model_cards import cards
+from crowdmood.pages import as_json, render
 from crowdmood.results import Run, list_runs
-from crowdmood.shipped import shipped
-from crowdmood.sql_reports import report_sql
+from crowdmood.thumbnails import MOST as MOST_MOMENTS
+from crowdmood.thumbnails import thumbnails
 
-FEW_PERSONS = 5
-MINUTES_FROM_S = 600  # shorter recordings have a happiest second, longer ones a happiest minute
-MOST_FIGURES = 24
-PERSON_ORDER = "SELECT * FROM persons ORDER BY seen_s DESC, person LIMIT 60"
+PICTURES = ("timeline", "persons", "mix", "synchrony")
 
 
-def build_report(run: Run) -> Path:
-    """Write index.html and timeline.png into the run's report folder; returns the path of index.html.
+def build_report(run: Run, *, segments: Sequence[dict[str, Any]] = (), min_persons: int = FEW_PERSONS, faces: bool = False,
+                 video: str | Path | None = None) -> Path:
+    """Write index.html and the pictures into the run's report folder; returns the path of index.html.
 
-    Raises ResultsError when the run is not complete or the folder cannot be written.
+    segments: to be compared, as `read_segments` gives them. min_persons: figures of fewer are called few. faces: show faces
+    in the pictures of moments as they are. video: where the recording is now, None: where it was. Raises VideoError when
+    that is another one, ResultsError when the run is not complete or the folder cannot be written.
     """
-    info = run.info
-    if info["status"] != "complete":
-        raise ResultsError(f"run {run.id} of {info['recording']} is not complete; "
-                           f"`crowdmood analyze {info['path']}` goes on with it")
-    answers = figures(run)
+    info = run.require_complete()
+    answers = figures(run, segments, min_persons)
+    pictures, why_none = thumbnails(run, answers["moments"], faces, video)
+    shown = {"thumbnails": pictures, "why_none": why_none, "faces_shown": faces}
     index = run.report_folder / "index.html"
-    page = render(info, answers)
     try:
-        with write_aside(index.with_name("timeline.png")) as aside:
-            timeline_png(aside, curves_of(answers["bins"]), answers["overview"], info["recording"])
+        _save_pictures(index.parent, info, answers, "segment" if segments else "")
         with write_aside(index) as aside:
-            aside.write_text(page, encoding="utf-8")
+            aside.write_text(_page(info, answers | shown, bool(segments), min_persons), encoding="utf-8")
     except OSError as error:
         raise ResultsError(f"report folder {index.parent} cannot be written: {error.strerror or error}") from error
     return index
-
-
-def figures(run: Run) -> dict[str, Any]:
-    """Everything a report says, asked in SQL.
-
-    overview: dict; mix, happiest, moments, persons (the 60 seen longest), spans: list of dict; bins: Arrow table.
-    """
-    names = ("mix", "happiest", "moments", "spans")
-    answers = {name: run.sql(report_sql(name)).to_pylist() for name in names}
-    overview = run.sql(report_sql("overview")).to_pylist()
-    empty = {"frames": 0, "faces": 0, "usable_faces": 0, "coverage": None, "persons": 0, "usable_persons": 0,
-             "start_s": 0.0, "end_s": 0.0, "positivity": None, **dict.fromkeys(STACK_ORDER)}
-    return answers | {"overview": overview[0] if overview else empty, "bins": run.sql(report_sql("bins")),
-                      "persons": run.sql(PERSON_ORDER).to_pylist()}
 
 
 def newest_run(results: Path) -> Run:
@@ -78,27 +66,50 @@ def newest_run(results: Path) -> Run:
     return Run(complete[-1]["run"], results)
 
 
-def render(info: dict[str, Any], answers: dict[str, Any]) -> str:
-    """The HTML text from a run's row and its `figures`."""
-    templates = shipped("reports") / "templates"
-    environment = Environment(loader=FileSystemLoader(templates), autoescape=True, undefined=StrictUndefined,
-                              trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"clock": _clock, "percent": _percent, "count": _count, "signed": _signed}
+def _grids(answers: dict[str, Any]) -> tuple[Curves, Windows, Heat]:
     curves = curves_of(answers["bins"])
-    script = (templates / "report.js").read_text(encoding="utf-8")
-    return environment.get_template("report.html.j2").render(
-        info=info, **answers, **_chart(curves), version=__version__, colours=EXPRESSION_COLOURS, inks=LABEL_INKS,
-        order=STACK_ORDER, few=FEW_PERSONS, best=_happiest(answers), rows=_person_rows(answers, curves),
-        cards=list(_cards(info)), steps=_steps(answers["bins"]),
-        style=Markup((templates / "report.css").read_text(encoding="utf-8")), script=Markup(script),
-        script_hash=script_hash(script))
+    overview = answers["overview"]
+    gap = (overview["end_s"] - overview["start_s"]) / max(overview["frames"], 1)
+    return curves, windows_of(answers["synchrony"]), heat_of(answers["heat"], curves.span, gap)
 
 
-def _chart(curves: Curves) -> dict[str, Any]:
+def _save_pictures(folder: Path, info: dict[str, Any], answers: dict[str, Any], of: str) -> None:
+    """Each picture as PNG and SVG."""
+    curves, windows, heat = _grids(answers)
+    overview, title = answers["overview"], info["recording"]
+    of = of or ("minute" if _is_minute(answers["parts"]) else "tenth of the recording")
+    for name, figure in (
+            ("timeline", plots.timeline(curves, windows, answers["moments"], overview, title)),
+            ("persons", crowd_plots.persons_heat(heat, curves.span, overview, title)),
+            ("mix", crowd_plots.mix_bars(answers["parts"], overview, title, of)),
+            ("synchrony", plots.synchrony(windows, curves.span, overview, title, FEW_PERSONS))):
+        for form in ("png", "svg"):
+            save(figure, folder / f"{name}.{form}")
+
+
+def _is_minute(parts: Sequence[dict[str, Any]]) -> bool:
+    return bool(parts) and parts[0]["end_s"] - parts[0]["start_s"] == 60
+
+
+def _page(info: dict[str, Any], answers: dict[str, Any], segmented: bool, few: int) -> str:
+    """The HTML text from a run's row and its `figures`."""
+    curves, windows, heat = _grids(answers)
+    paths = heat_paths(heat)
+    rows = [row | {"paths": paths.get(row["person"], {})} for row in answers["persons"]]
+    view = f"{(curves.span[0] - heat.start) / heat.step:.3f} -0.5 {(curves.span[1] - curves.span[0]) / heat.step:.3f} 1"
+    return render(
+        "report.html.j2", **answers, **_chart(curves, windows), info=info, few=few, segmented=segmented, rows=rows,
+        best=_happiest(answers), top=_top(answers), cards=list(cards(info)), pictures=PICTURES, most_moments=MOST_MOMENTS,
+        steps=_steps(curves), windows=_windows(windows), heat_data=_heat(heat), heat_view=view,
+        window_count=len(windows.start), sure_count=int(windows.significant.sum()))
+
+
+def _chart(curves: Curves, windows: Windows) -> dict[str, Any]:
     start, end = curves.span
     places = [(100 * (place - start) / (end - start), format_time(place)) for place in ticks(start, end, 11)]
     return {"start_s": start, "end_s": end, "ticks": places, "mix_paths": mix_paths(curves),
             "positivity_paths": area_paths(curves, curves.positivity), "faces_paths": faces_paths(curves),
+            "synchrony_paths": synchrony_paths(windows, curves.span),
             "most_faces": int(np.max(curves.most_faces, initial=0)) or 1}
 
 
@@ -108,67 +119,33 @@ def _happiest(answers: dict[str, Any]) -> dict[str, Any] | None:
     return next((row for row in answers["happiest"] if row["span"] == span), None)
 
 
-def _person_rows(answers: dict[str, Any], curves: Curves) -> list[dict[str, Any]]:
-    paths = person_paths(answers["spans"], curves.span)
-    return [row | {"paths": paths.get(row["person"], {})} for row in answers["persons"]]
+def _top(answers: dict[str, Any]) -> float:
+    """The largest share, or end of an interval, of an expression: where the bars end."""
+    rows = [answers["headline"].get(row["expression"], {}) for row in answers["mix"]]
+    return max([row["share"] or 0 for row in answers["mix"]] + [row.get("high") or 0 for row in rows], default=0) or 1
 
 
-def _steps(bins: pa.Table) -> Markup:
-    """The steps as JSON for the page's script: shares in per mille; safe inside a script element."""
-    curves = curves_of(bins)
+def _steps(curves: Curves) -> Markup:
+    """The steps for the page's script: start, end, shares in per mille, positivity, faces, usable faces, persons."""
     shares = [[None if np.isnan(value) else round(1000 * value) for value in row] for row in curves.mix.T]
-    rows = [[round(start, 2), round(end, 2), mix, None if np.isnan(positivity) else round(positivity, 2),
-             round(faces, 1), round(usable, 1), int(persons)]
-            for start, end, mix, positivity, faces, usable, persons in zip(
-                curves.start.tolist(), curves.end.tolist(), shares, curves.positivity.tolist(), curves.faces.tolist(),
-                curves.usable_faces.tolist(), curves.persons.tolist(), strict=True)]
-    return Markup(json.dumps(rows, separators=(",", ":")).replace("<", "\\u003c"))
+    return as_json([[round(start, 2), round(end, 2), mix, None if np.isnan(positivity) else round(positivity, 2),
+                     round(faces, 1), round(usable, 1), int(persons)]
+                    for start, end, mix, positivity, faces, usable, persons in zip(
+                        curves.start.tolist(), curves.end.tolist(), shares, curves.positivity.tolist(),
+                        curves.faces.tolist(), curves.usable_faces.tolist(), curves.persons.tolist(), strict=True)])
 
 
-def _cards(info: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The run's models: name and sha256 as recorded, and the card of the installed model that has that very file."""
-    installed = list_models()
-    for name, digest in sorted((info["models"] or {}).items()):
-        card = next((model.card for model in installed if digest in model.card.get("files", {}).values()), None)
-        yield {"name": name, "sha256": digest, "card": card, "figures": list(_measured(card or {}))[:MOST_FIGURES]}
+def _windows(windows: Windows) -> Markup:
+    """The windows for the page's script: start, end, synchrony, what is usual, persons, significant."""
+    return as_json([[round(start, 2), round(end, 2), round(value, 3), round(usual, 3), int(persons), int(sure)]
+                    for start, end, value, usual, persons, sure in zip(
+                        windows.start.tolist(), windows.end.tolist(), windows.value.tolist(), windows.usual.tolist(),
+                        windows.persons.tolist(), windows.significant.tolist(), strict=True)])
 
 
-def _measured(card: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Names and values of what was measured; of a comparison of models only the card's own column."""
-    metrics = card.get("metrics", {})
-    yield from _flat(metrics.get(card.get("name"), metrics))
-    yield from _flat(card.get("held_out", {}), "held out: ")
-
-
-def _flat(table: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Numbers as text; a number's interval and n (x_low, x_high, x_n, x_interval) stand behind it."""
-    for key, value in table.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key} ")
-        elif isinstance(value, (int, float, str)) and not _belongs_to_another(key, table):
-            low, high = table.get(f"{key}_interval") or (table.get(f"{key}_low"), table.get(f"{key}_high"))
-            behind = [] if low is None or high is None else [f"{low:.4g} to {high:.4g}"]
-            behind += [f"n {table[f'{key}_n']:,}"] if f"{key}_n" in table else []
-            text = f"{value:.4g}" if isinstance(value, float) else str(value)
-            yield f"{prefix}{key}".replace("_", " "), f"{text} ({', '.join(behind)})" if behind else text
-
-
-def _belongs_to_another(key: str, table: dict[str, Any]) -> bool:
-    name, _, last = key.rpartition("_")
-    return last in ("low", "high", "n") and name in table
-
-
-def _clock(seconds: float | None) -> str:
-    return "unknown" if seconds is None else format_time(round(seconds) if seconds >= 60 else round(seconds, 1))
-
-
-def _percent(share: float | None, digits: int = 0) -> str:
-    return "\u2013" if share is None else f"{100 * share:.{digits}f}\u202f%"
-
-
-def _count(number: float | None) -> str:
-    return "\u2013" if number is None else f"{number:,}"
-
-
-def _signed(number: float | None) -> str:
-    return "\u2013" if number is None else f"{number:+.2f}".replace("-", "\u2212")
+def _heat(heat: Heat) -> Markup:
+    """The heat map for the page's script: persons' cells, hundredths of positivity, 'x' where unread, '' where absent."""
+    cells = np.where(np.isnan(heat.positivity), np.where(heat.seen, "x", ""),
+                     np.round(100 * np.nan_to_num(heat.positivity)).astype(int).astype(str))
+    rows = {int(person): ",".join(row) for person, row in zip(heat.persons, cells, strict=True)}
+    return as_json({"start": heat.start, "step": heat.step, "rows": rows})

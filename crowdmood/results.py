@@ -11,8 +11,11 @@ import pyarrow as pa
 
 from crowdmood import catalog
 from crowdmood.errors import ResultsError
+from crowdmood.s3 import S3Folder, s3_folder
 from crowdmood.schemas import KEYS, TABLES
+from crowdmood.sql_reports import find_report
 from crowdmood.tables import part_numbers, read_run
+from crowdmood.uploads import parts_on_s3, read_row, upload_report
 
 DEFAULT_RESULTS = "crowdmood-results"
 LIST_RUNS = """
@@ -27,13 +30,13 @@ ORDER BY started, run
 class Run:
     """One recording analyzed in one way.
 
-    id: the run's id. results: the results folder. The tables (docs/tables.md) are read from disk each time
+    id: the run's id. results: the results folder. The tables (docs/tables.md) are read from it each time
     they are asked for, as Arrow; `.to_pandas()` makes them pandas. A run that is not complete has the faces
     and frames that were scanned so far.
     """
 
     id: str
-    results: Path
+    results: Path | S3Folder
 
     @property
     def faces(self) -> pa.Table:
@@ -62,42 +65,80 @@ class Run:
         """
         return catalog.fetch(self.results, query, self.id)
 
+    def ask(self, report: str, /, **values: Any) -> pa.Table:
+        """The answer of an SQL report for this run alone, as `run.ask("reaction", at="12:30")`.
+
+        report: one that ships (`crowdmood report --list`), or the path of a .sql file. values: its parameters, as
+        text or as they are; those left out have their defaults. Raises ResultsError.
+        """
+        found = find_report(report)
+        return catalog.fetch(self.results, found.sql, self.id, found.values(values))
+
     @property
     def info(self) -> dict[str, Any]:
         """The run's row: the recording's facts, options, models, state. Raises ResultsError if it is gone."""
-        row = read_run(self.results, self.id)
+        row = _row(self.results, self.id)
         if row is None:
             raise ResultsError(f"run {self.id} is no longer in {self.results}")
         return row
 
-    @property
-    def report_folder(self) -> Path:
-        """Where the run's report lies, or will lie."""
-        return self.results / "reports" / self.info["recording"] / self.id
+    def require_complete(self) -> dict[str, Any]:
+        """`info` of a complete run. Raises ResultsError that says how to go on with one that is not."""
+        info = self.info
+        if info["status"] != "complete":
+            raise ResultsError(f"run {self.id} of {info['recording']} is not complete; "
+                               f"`crowdmood analyze {info['path']}` goes on with it")
+        return info
 
     @property
-    def report(self) -> Path | None:
-        """The run's HTML report, None when it has not been made."""
+    def report_folder(self) -> Path:
+        """Where the run's report lies, or will lie; of results on S3, where it is made before it is uploaded."""
+        return local_folder(self.results) / self._report
+
+    @property
+    def report(self) -> Path | str | None:
+        """The run's HTML report, on S3 its address; None when it has not been made."""
+        if isinstance(self.results, S3Folder):
+            name = f"{self._report}/index.html"
+            return f"{self.results}/{name}" if self.results.files(name) else None
         path = self.report_folder / "index.html"
         return path if path.is_file() else None
+
+    @property
+    def _report(self) -> str:
+        return f"reports/{self.info['recording']}/{self.id}"
 
     def _table(self, table: str) -> pa.Table:
         rows = self.sql(f"SELECT * FROM {table} ORDER BY {', '.join(KEYS[table])}")
         return rows.cast(TABLES[table])
 
 
-def results_folder(given: str | Path | None = None) -> Path:
-    """The results folder, absolute: the one given, else $CROWDMOOD_RESULTS, else ./crowdmood-results."""
-    return Path(given or os.environ.get("CROWDMOOD_RESULTS") or DEFAULT_RESULTS).absolute()
+def results_folder(given: str | Path | S3Folder | None = None) -> Path | S3Folder:
+    """The results folder: the one given, else $CROWDMOOD_RESULTS, else ./crowdmood-results; absolute, or on S3.
+
+    Raises ResultsError when it begins with s3: and is no address.
+    """
+    given = given or os.environ.get("CROWDMOOD_RESULTS") or DEFAULT_RESULTS
+    return given if isinstance(given, S3Folder) else s3_folder(given) or Path(given).absolute()
 
 
-def find_run(results: str | Path, name: str) -> Run:
+def local_folder(results: Path | S3Folder) -> Path:
+    """The results folder, or the local one in which runs and reports are made before they are uploaded to S3."""
+    return results.local if isinstance(results, S3Folder) else results
+
+
+def publish(results: Path | S3Folder, index: Path) -> Path | str:
+    """Upload the report in `index`'s folder, if the results are on S3; where index.html is found then. Raises ResultsError."""
+    return upload_report(results, index.parent) if isinstance(results, S3Folder) else index
+
+
+def find_run(results: str | Path | S3Folder, name: str) -> Run:
     """The run whose id is `name` or begins with it, or whose recording is called so, its ending or not.
 
     Raises ResultsError when there is none or more than one; it lists the known ones.
     """
-    results = Path(results).absolute()
-    if read_run(results, name) is not None:
+    results = results_folder(results)
+    if _row(results, name) is not None:
         return Run(name, results)
     known = catalog.fetch(
         results, "SELECT run, recording, path, started FROM runs ORDER BY started, run"
@@ -112,7 +153,7 @@ def find_run(results: str | Path, name: str) -> Run:
     raise ResultsError(f"no run matches '{name}'; known: {_listed(known)}")
 
 
-def list_runs(results: str | Path) -> list[dict[str, Any]]:
+def list_runs(results: str | Path | S3Folder) -> list[dict[str, Any]]:
     """All runs, oldest first, each a dict.
 
     run, recording, status ('complete', 'unfinished', 'failed'), error, started, finished (datetime, UTC or
@@ -120,19 +161,23 @@ def list_runs(results: str | Path) -> list[dict[str, Any]]:
     a run that is not complete frames, faces and chunks_done are what its parts hold now. Raises ResultsError
     when there is no such folder.
     """
-    rows = catalog.fetch(Path(results), LIST_RUNS).to_pylist()
+    results = results_folder(results)
+    rows = catalog.fetch(results, LIST_RUNS).to_pylist()
     for row in rows:
         if row["status"] != "complete":
-            row |= _so_far(Path(results), row["run"])
+            row |= _so_far(results, row["run"])
             row["status"] = "unfinished" if row["status"] == "running" else row["status"]
     return rows
 
 
-def _so_far(results: Path, run: str) -> dict[str, int]:
+def _row(results: Path | S3Folder, run: str) -> dict[str, Any] | None:
+    return read_row(results, run) if isinstance(results, S3Folder) else read_run(results, run)
+
+
+def _so_far(results: Path | S3Folder, run: str) -> dict[str, int]:
     counts = "SELECT (SELECT count(*) FROM frames) AS frames, (SELECT count(*) FROM faces) AS faces"
-    return catalog.fetch(results, counts, run).to_pylist()[0] | {
-        "chunks_done": len(part_numbers(results, "faces", run))
-    }
+    parts = parts_on_s3(results, run, "faces") if isinstance(results, S3Folder) else part_numbers(results, "faces", run)
+    return catalog.fetch(results, counts, run).to_pylist()[0] | {"chunks_done": len(parts)}
 
 
 def _matches(row: dict[str, Any], name: str) -> bool:

@@ -119,7 +119,12 @@ def read_run(results: Path, run: str) -> dict[str, Any] | None:
     path = table_path(results, "runs", run)
     if not _is_whole(path):
         return None
-    row = pq.ParquetFile(path).read().to_pylist()[0]
+    return decode_row(path)
+
+
+def decode_row(source: Path | pa.NativeFile) -> dict[str, Any]:
+    """The row in a file of runs, as `read_run` gives it."""
+    row = pq.ParquetFile(source).read().to_pylist()[0]
     return row | {name: json.loads(row[name]) for name in ("options", "models") if row[name]}
 
 
@@ -292,6 +297,4 @@ def _writing(results: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise ResultsError(
-            f"results folder {results} cannot be written: {error.strerror or error}"
-        ) from error
+        raise ResultsError(f"results folder {results} cannot be written: {error.strerror or error}") from error

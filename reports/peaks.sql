@@ -2,7 +2,7 @@
 -- description: At most 10 peaks per run, strongest first: seconds in which the share of an expression (not neutral) peaks
 -- at least 10 percentage points over what is usual in the run (the median). rise is the step up from the five seconds
 -- before. At most 4 peaks per expression; seconds with fewer than half the usual usable faces are left out.
--- plot: bar peak_s strength
+-- plot: bar start_s lift
 WITH usual AS (
     SELECT
         run, median(usable_faces) AS faces, greatest(2, (max(second) + 1) // 120) AS reach_s, median(angry) AS angry,

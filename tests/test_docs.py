@@ -45,7 +45,7 @@ def test_the_python_of_the_readme_runs(clip, tmp_path, monkeypatch):
     exec(re.search(r"```python\n(.*?)```", README, re.DOTALL)[1], {})
 
 
-@pytest.mark.parametrize("query", re.findall(r"(SELECT.*?;)", GUIDE, re.DOTALL))
+@pytest.mark.parametrize("query", re.findall(r"(SELECT.*?;)", "".join(re.findall(r"```sql\n(.*?)```", GUIDE, re.DOTALL)), re.DOTALL))
 def test_the_queries_of_the_guide_run(query, clip, tmp_path):
     import crowdmood
 

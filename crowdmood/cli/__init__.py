@@ -14,8 +14,11 @@ from crowdmood.errors import CrowdmoodError
 COMMANDS = {
     "analyze": ("analyze", "Analyze recordings: find faces, read expressions, write tables and a report."),
     "report": ("report", "Build or show the report of a run."),
+    "render": ("render", "Write the recording as a film, annotated or with all faces covered."),
+    "moments": ("moments", "Find the moments that satisfy a condition, and save stills and clips of them."),
     "sql": ("sql", "Ask a question of all results in SQL."),
     "runs": ("runs", "List what has been analyzed."),
+    "export": ("export", "Write a run in the format of another tool: py-feat, OpenFace, deepface, MOT, WebVTT, CSV."),
     "demo": ("demo", "Make a short clip from photographs that are installed, and analyze it."),
     "models": ("models", "List the models, with their figures and limits."),
     "train": ("train", "Train a model."),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
+from crowdmood.cli.settings import results_option
+
 
 @click.command()
 @click.argument("video", required=False)
-@click.option("--results", metavar="FOLDER", envvar="CROWDMOOD_RESULTS",
-              help="Results folder.  [default: ./crowdmood-results]")
+@results_option
 @click.pass_context
 def demo(context: click.Context, video: str | None, results: str | None) -> None:
     """Analyze VIDEO, or a short clip made from photographs that crowdmood's dependencies install.
@@ -19,13 +20,13 @@ def demo(context: click.Context, video: str | None, results: str | None) -> None
       crowdmood demo
       crowdmood demo concert.mp4
     """
-    from crowdmood.results import results_folder
     from crowdmood.cli.analyze import analyze
+    from crowdmood.results import local_folder, results_folder
 
     if video is None:
         from crowdmood.demo import write_clip
 
-        clip = results_folder(results) / "demo.mp4"
+        clip = local_folder(results_folder(results)) / "demo.mp4"
         write_clip(clip)
         click.echo(f"wrote {clip}", err=True)
         video = str(clip)

@@ -69,8 +69,8 @@ SETTINGS = (
     click.option("--threads", type=int, help="CPU threads in all.  [default: every core]"),
 )
 
-results_option = click.option("--results", metavar="FOLDER", envvar="CROWDMOOD_RESULTS",
-                              help="Results folder.  [default: ./crowdmood-results]")
+results_option = click.option("--results", metavar="FOLDER|s3://BUCKET/PREFIX", envvar="CROWDMOOD_RESULTS",
+                              help="Results folder, here or on S3.  [default: ./crowdmood-results]")
 
 
 def analysis_settings(command):

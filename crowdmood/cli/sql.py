@@ -32,6 +32,8 @@ def sql(query: str, results: str | None, as_csv: bool, as_json: bool, parquet: s
       crowdmood sql "FROM faces WHERE usable" --parquet usable.parquet
       crowdmood sql - --json < question.sql
     """
+    from pathlib import Path
+
     from crowdmood import catalog
     from crowdmood.results import results_folder
 
@@ -39,7 +41,7 @@ def sql(query: str, results: str | None, as_csv: bool, as_json: bool, parquet: s
         raise click.UsageError("--csv, --json and --parquet exclude each other")
     folder = results_folder(results)
     answer = catalog.ask(folder, sys.stdin.read() if query == "-" else query)
-    if os.access(folder, os.W_OK):
+    if isinstance(folder, Path) and os.access(folder, os.W_OK):
         catalog.refresh(folder)
     show(answer, as_csv, as_json, parquet, rows)
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from crowdmood.files import write_aside
-from crowdmood.plots import FONT, INK, LINE, MUTED, PAPER
+from crowdmood.canvas import FONT, INK, LINE, MUTED, PAPER
 from crowdmood.training.detector_evaluation import (
     BANDS,
     PRECISION,

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from crowdmood.files import write_aside
 from crowdmood.labels import EXPRESSIONS
 from crowdmood.palette import DARK_INK, EXPRESSION_COLOURS, LIGHT_INK
-from crowdmood.plots import FONT, GAP, INK, LINE, MUTED, PAPER
+from crowdmood.canvas import FONT, GAP, INK, LINE, MUTED, PAPER
 
 BLUE, AMBER, GREEN = (EXPRESSION_COLOURS[name] for name in ("sad", "happy", "surprise"))
 SHADES = LinearSegmentedColormap.from_list("shades", [PAPER, "#8FB8DF", BLUE, "#083765"])

@@ -6,7 +6,7 @@
     const h = Math.floor(whole / 3600), m = Math.floor(whole / 60) % 60, tail = tenths % 10 ? '.' + tenths % 10 : '';
     return (h ? h + ':' + two(m) : m) + ':' + two(whole % 60) + tail;
   };
-  const signed = value => value === null ? '–' : (value < 0 ? '−' : '+') + Math.abs(value).toFixed(2);
+  const signed = value => value === null ? '–' : Math.abs(value) < 0.005 ? '0.00' : (value < 0 ? '−' : '+') + Math.abs(value).toFixed(2);
   const chart = byId('chart');
   if (chart) {
     const steps = JSON.parse(byId('steps').textContent), cursor = byId('cursor');
@@ -98,12 +98,13 @@
   if (persons) {
     const heat = JSON.parse(byId('heat').textContent), tip = byId('tip'), body = persons.tBodies[0];
     for (const person in heat.rows) heat.rows[person] = heat.rows[person].split(',');
-    let row = null, cell = 0;
+    let row = null, cell = 0, shownAt = 0;
     const words = value => value === undefined || value === '' ? 'not in the picture' : value === 'x' ? 'could not be read' : 'positivity ' + signed(value / 100);
     const put = (x, y) => {
       const from = heat.start + cell * heat.step;
       tip.textContent = 'Person ' + row.dataset.person + ' · ' + clock(from) + ' – ' + clock(from + heat.step) + ' · ' + words(heat.rows[row.dataset.person][cell]);
       tip.hidden = false;
+      shownAt = scrollY;
       tip.style.left = Math.max(8, Math.min(x + 12, innerWidth - tip.offsetWidth - 8)) + 'px';
       tip.style.top = (y > 60 ? y - tip.offsetHeight - 14 : y + 22) + 'px';
       [...body.rows].forEach(other => other.classList.toggle('at', other === row));
@@ -121,7 +122,7 @@
     persons.addEventListener('pointermove', point);
     persons.addEventListener('pointerdown', point);
     persons.addEventListener('pointerleave', event => { if (event.pointerType === 'mouse') away(); });
-    addEventListener('scroll', away, {passive: true});
+    addEventListener('scroll', () => { if (Math.abs(scrollY - shownAt) > 2) away(); }, {passive: true});
     persons.addEventListener('blur', away);
     persons.addEventListener('keydown', event => {
       if (event.target !== persons) return;
@@ -132,6 +133,7 @@
       event.preventDefault();
       if (row) cell = Math.max(0, Math.min(heat.rows[row.dataset.person].length - 1, cell + move[1]));
       row = shown[row ? Math.max(0, Math.min(shown.length - 1, at + move[0])) : 0];
+      row.scrollIntoView({block: 'nearest'});
       const box = row.querySelector('svg').getBoundingClientRect();
       put(box.left + box.width * (cell + 0.5 - view.x) / view.width, box.top);
     });

@@ -1,0 +1,82 @@
+"""Everything that the report of a run says, asked in SQL (the files in reports/)."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from crowdmood import catalog
+from crowdmood.labels import EXPRESSIONS
+from crowdmood.results import Run
+from crowdmood.sql_reports import find_report
+
+FEW_PERSONS = 5
+MINUTES_FROM_S = 600  # shorter recordings have a happiest second, longer ones a happiest minute
+MOST_PERSONS = 240
+PARTS = 10  # parts of equal length that the mix is drawn for when no segments are given
+PERSON_ORDER = f"SELECT * FROM persons ORDER BY seen_s DESC, person LIMIT {MOST_PERSONS}"
+EMPTY = {"frames": 0, "faces": 0, "usable_faces": 0, "coverage": None, "persons": 0, "usable_persons": 0, "start_s": 0.0,
+         "end_s": 0.0, "positivity": None, **dict.fromkeys(EXPRESSIONS)}
+
+
+def figures(run: Run, segments: Sequence[dict[str, Any]] = (), few: int = FEW_PERSONS) -> dict[str, Any]:
+    """What the page and the pictures show.
+
+    overview: dict. headline: measure -> row. mix, happiest, moments, persons (those seen longest): list of dict. parts: the
+    segments, else tenths of the recording, as `mix_bars` wants them. bins, heat, synchrony: Arrow tables.
+    segments: as `read_segments` gives them. few: figures of fewer persons are called few.
+    """
+    overview = (ask(run, "overview").to_pylist() or [EMPTY])[0]
+    return {
+        "overview": overview,
+        "headline": headline(run, few),
+        **{name: ask(run, name).to_pylist() for name in ("mix", "happiest", "moments")},
+        **{name: ask(run, name) for name in ("bins", "heat", "synchrony")},
+        "persons": run.sql(PERSON_ORDER).to_pylist(),
+        "parts": _segments(run, segments, few) if segments else _tenths(run, overview, few),
+    }
+
+
+def ask(run: Run, name: str, **values: Any) -> pa.Table:
+    """The answer of a report that ships over this run alone. values: of its parameters, others have their defaults."""
+    report = find_report(name)
+    return catalog.fetch(run.results, report.sql, run.id, report.values(values))
+
+
+def headline(run: Run, few: int) -> dict[str, dict[str, Any]]:
+    """measure -> value, low, high (95 % interval, None where there is none), unit, persons, faces, few, meaning."""
+    return {row["measure"]: row for row in ask(run, "headline", min_persons=few).to_pylist()}
+
+
+def _segments(run: Run, segments: Sequence[dict[str, Any]], few: int) -> list[dict[str, Any]]:
+    """One dict per segment from the long answer of segments.sql: a row for each segment and measure."""
+    parts: dict[str, dict[str, Any]] = {segment["name"]: _part(segment) for segment in segments}
+    for row in ask(run, "segments", segments=list(segments), min_persons=few).to_pylist():
+        part = parts[row["segment"]]
+        part["measures"][row["measure"]] = row
+        if row["measure"] in part:
+            part[row["measure"]] = row["value"]
+        if row["measure"] == "positivity":
+            part |= {key: row[key] for key in ("low", "high", "persons", "faces")}
+    return [part | {"few": part["persons"] < few} for part in parts.values()]
+
+
+def _tenths(run: Run, overview: dict[str, Any], few: int) -> list[dict[str, Any]]:
+    length = overview["end_s"] - overview["start_s"]
+    if length <= 0:
+        return []
+    step = 60 if 120 <= length <= 60 * PARTS else round(length / PARTS, 2)
+    starts = [number * step for number in range(int(overview["start_s"] // step), math.ceil(overview["end_s"] / step - 1e-3))]
+    edges = [*starts, overview["end_s"] + 1e-3]  # the last frame belongs to the last part
+    parts = [{"name": str(number), "start_s": float(start), "end_s": float(end)}
+             for number, (start, end) in enumerate(itertools.pairwise(edges))]
+    return [part | {"name": "", "end_s": min(part["end_s"], overview["end_s"])} for part in _segments(run, parts, few)]
+
+
+def _part(segment: dict[str, Any]) -> dict[str, Any]:
+    return dict(segment) | dict.fromkeys(("positivity", "low", "high", *EXPRESSIONS)) | {
+        "persons": 0, "faces": 0, "few": True, "measures": {}}

@@ -1,0 +1,68 @@
+"""Single frames of a recording, exact, by presentation number; and whether the recording is still the analyzed one.
+
+    recording = recording_of(run.info)
+    for number, image in stills(recording, [12, 250]):
+        write_still(Path(f"{number}.jpg"), image)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from crowdmood.errors import VideoError
+from crowdmood.files import write_aside
+from crowdmood.video import Recording, decode, probe
+
+FORMATS = {".jpg": ("JPEG", {"quality": 92, "subsampling": 0}), ".png": ("PNG", {"compress_level": 3})}
+WHERE = "--video PATH says where it is now"
+
+
+def recording_of(info: Mapping[str, Any], video: str | Path | None = None) -> Recording:
+    """The recording that a run was made from, probed. info: the run's row; video: where it is now, None: where it was.
+
+    Raises VideoError when it is not there, or is not, byte for byte, what was analyzed.
+    """
+    path = Path(video) if video is not None else Path(info["path"])
+    name = info["recording"]
+    if not path.is_file():
+        raise VideoError(f"{path}: there is no such file" if video is not None
+                         else f"{name} is no longer at {path}; {WHERE}")
+    changed = VideoError(f"{path} is not the recording that run {info['run']} ({name}) was made from: its content differs; "
+                         + (WHERE if video is None else "give the very file that was analyzed, or analyze this one"))
+    if info.get("size_bytes") not in (None, path.stat().st_size):  # told at once, before gigabytes are read
+        raise changed
+    recording = probe(path)
+    if recording.digest != info["digest"]:
+        raise changed
+    return recording
+
+
+def stills(recording: Path | Recording, frames: Sequence[int]) -> Iterator[tuple[int, np.ndarray]]:
+    """Frame numbers and pictures, uint8 (h, w, 3) RGB as displayed (rotation applied), rising, each number once.
+
+    frames: numbers in presentation order, from 0, as in faces.frame. A frame that cannot be decoded is left out. Only what
+    is needed is decoded, from the keyframe before each. Raises VideoError when the recording cannot be read or is shorter.
+    """
+    if not isinstance(recording, Recording):
+        recording = probe(recording)
+    wanted = np.unique(np.asarray(frames, dtype=np.int64))
+    absent = wanted[(wanted < 0) | (wanted >= len(recording))]
+    if len(absent):
+        raise VideoError(f"{recording.path.name}: there is no frame {absent[0]}; its frames are 0..{len(recording) - 1}")
+    for batch in decode(recording, wanted, batch=1):
+        yield int(batch.frame[0]), batch.images[0]
+
+
+def write_still(path: Path, image: np.ndarray) -> None:
+    """Write uint8 (h, w, 3) RGB as JPEG or PNG, after the path's ending. Raises VideoError when it cannot be written."""
+    form, options = FORMATS[path.suffix.lower()]
+    try:
+        with write_aside(path) as aside:
+            Image.fromarray(image).save(aside, form, **options)
+    except OSError as error:
+        raise VideoError(f"{path} cannot be written: {error.strerror or error}") from error
