@@ -11,6 +11,7 @@ import numpy as np
 from crowdmood import tables
 from crowdmood.labels import EXPRESSIONS
 from crowdmood.persons import Links
+from crowdmood.schemas import FLOAT, PARTS, STEPS
 
 RUN = "ab12cd34ef56"
 FRAMES, PERSONS = 40, 3  # every person is in every frame, but for the last ten frames, which are empty
@@ -46,10 +47,10 @@ def face_columns(
     rng = np.random.default_rng(seed)
     rows = frames * persons
     frame = np.repeat(np.arange(frames) * 6, persons)
-    probability = rng.dirichlet(np.ones(7), rows).astype(np.float32)
+    probability = np.round(rng.dirichlet(np.ones(7), rows) * 4096) / 4096
     left = np.tile(np.arange(persons) * 100, frames) + rng.random(rows)
     usable = rng.random(rows) > 0.2
-    return {
+    return rounded({
         "frame": frame,
         "pts": frame * 512,
         "time_s": frame / 30,
@@ -66,7 +67,14 @@ def face_columns(
         "expression": np.where(usable, np.array(EXPRESSIONS)[probability.argmax(axis=1)], "uncertain"),
         "confidence": probability.max(axis=1),
         "valence": probability[:, 3] - probability[:, [0, 1, 2, 4]].sum(axis=1),
-    }
+    })
+
+
+def rounded(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Columns of faces in the steps in which they are stored."""
+    steps = {field.name: STEPS[field.metadata[b"unit"].decode()] for field in PARTS["faces"] if field.type == FLOAT}
+    return {name: np.round(values / steps[name]) * steps[name] if name in steps else values
+            for name, values in columns.items()}
 
 
 def frame_columns(faces: dict[str, np.ndarray], frames: int = FRAMES) -> dict[str, np.ndarray]:

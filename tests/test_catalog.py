@@ -253,7 +253,7 @@ def test_a_run_has_its_tables_alone(results):
     assert run.sql("SELECT count(*) AS n FROM runs").to_pylist() == [{"n": 1}]
     assert isinstance(run.persons.to_pandas(), pd.DataFrame)
     pd.testing.assert_series_equal(
-        run.faces.to_pandas()["happy"], pd.Series(face_columns()["happy"], name="happy")
+        run.faces.to_pandas()["happy"], pd.Series(face_columns()["happy"].astype("float32"), name="happy")
     )
 
 
