@@ -18,6 +18,7 @@ FEW_PERSONS = 5
 MINUTES_FROM_S = 600  # shorter recordings have a happiest second, longer ones a happiest minute
 MOST_PERSONS = 240
 PARTS = 10  # parts of equal length that the mix is drawn for when no segments are given
+STRETCH_S, FEWEST_STRETCHES, MOST_STRETCHES = 30, 8, 120  # of engagement, which compares a run's stretches with each other
 PERSON_ORDER = f"SELECT * FROM persons ORDER BY seen_s DESC, person LIMIT {MOST_PERSONS}"
 EMPTY = {"frames": 0, "faces": 0, "usable_faces": 0, "coverage": None, "persons": 0, "usable_persons": 0, "start_s": 0.0,
          "end_s": 0.0, "positivity": None, **dict.fromkeys(EXPRESSIONS)}
@@ -27,7 +28,8 @@ def figures(run: Run, segments: Sequence[dict[str, Any]] = (), few: int = FEW_PE
     """What the page and the pictures show.
 
     overview: dict. headline: measure -> row. mix, happiest, moments, persons (those seen longest): list of dict. parts: the
-    segments, else tenths of the recording, as `mix_bars` wants them. bins, heat, synchrony: Arrow tables.
+    segments, else tenths of the recording, as `mix_bars` wants them. bins, heat, synchrony: Arrow tables. engagement: list of
+    dict, empty where the recording is too short to compare its stretches.
     segments: as `read_segments` gives them. few: figures of fewer persons are called few.
     """
     overview = (ask(run, "overview").to_pylist() or [EMPTY])[0]
@@ -36,6 +38,7 @@ def figures(run: Run, segments: Sequence[dict[str, Any]] = (), few: int = FEW_PE
         "headline": headline(run, few),
         **{name: ask(run, name).to_pylist() for name in ("mix", "happiest", "moments")},
         **{name: ask(run, name) for name in ("bins", "heat", "synchrony")},
+        "engagement": _engagement(run, overview, few),
         "persons": run.sql(PERSON_ORDER).to_pylist(),
         "parts": _segments(run, segments, few) if segments else _tenths(run, overview, few),
     }
@@ -50,6 +53,15 @@ def ask(run: Run, name: str, **values: Any) -> pa.Table:
 def headline(run: Run, few: int) -> dict[str, dict[str, Any]]:
     """measure -> value, low, high (95 % interval, None where there is none), unit, persons, faces, few, meaning."""
     return {row["measure"]: row for row in ask(run, "headline", min_persons=few).to_pylist()}
+
+
+def _engagement(run: Run, overview: dict[str, Any], few: int) -> list[dict[str, Any]]:
+    length = overview["end_s"] - overview["start_s"]
+    if length < FEWEST_STRETCHES * STRETCH_S:
+        return []
+    every = STRETCH_S * math.ceil(length / STRETCH_S / MOST_STRETCHES)
+    rows = ask(run, "engagement", every=every, min_persons=few).to_pylist()
+    return [row for row in rows if row["engagement"] is not None]
 
 
 def _segments(run: Run, segments: Sequence[dict[str, Any]], few: int) -> list[dict[str, Any]]:

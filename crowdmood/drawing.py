@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,24 @@ def synchrony_paths(windows: Windows, span: tuple[float, float]) -> dict[str, An
     return {"low": low, "high": high, "zero": 100 * high / (high - low), "line": line, "usual": area,
             "dots": "".join(np.array(points, object)[~sure]), "sure": "".join(np.array(points, object)[sure]),
             "bands": "".join(f"M{a:.1f} 0h{b - a:.1f}v100H{a:.1f}z" for a, b in _joined(start[sure], end[sure]))}
+
+
+def engagement_paths(stretches: Sequence[dict[str, Any]], span: tuple[float, float]) -> dict[str, Any]:
+    """'high' (standard deviations; the scale is symmetrical) and paths: 'line' in steps, 'band' of the intervals."""
+    if not stretches:
+        return {}
+    high = max(2.0, *(abs(row["engagement"]) for row in stretches))
+    line, band = "", ""
+    for row in stretches:
+        left, right = (min(max(1000 * (row[side] - span[0]) / (span[1] - span[0]), 0), 1000) for side in ("start_s", "end_s"))
+        line += f"M{left:.1f} {_down(row['engagement'], high):.1f}H{right:.1f}"
+        if row["low"] is not None:
+            band += f"M{left:.1f} {_down(row['high'], high):.1f}H{right:.1f}V{_down(row['low'], high):.1f}H{left:.1f}z"
+    return {"high": high, "line": line, "band": band}
+
+
+def _down(value: float, high: float) -> float:
+    return 50 * (1 - min(max(value / high, -1), 1))
 
 
 def heat_paths(heat: Heat) -> dict[int, dict[int, str]]:

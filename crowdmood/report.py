@@ -19,6 +19,7 @@ from crowdmood.clock import format_time
 from crowdmood.curves import Curves, Windows, curves_of, ticks, windows_of
 from crowdmood.drawing import (
     area_paths,
+    engagement_paths,
     faces_paths,
     heat_paths,
     mix_paths,
@@ -100,6 +101,7 @@ def _page(info: dict[str, Any], answers: dict[str, Any], segmented: bool, few: i
     return render(
         "report.html.j2", **answers, **_chart(curves, windows), info=info, few=few, segmented=segmented, rows=rows,
         best=_happiest(answers), top=_top(answers), cards=list(cards(info)), pictures=PICTURES, most_moments=MOST_MOMENTS,
+        engagement_paths=engagement_paths(answers["engagement"], curves.span), stretches=_stretches(answers["engagement"]),
         steps=_steps(curves), windows=_windows(windows), heat_data=_heat(heat), heat_view=view,
         window_count=len(windows.start), sure_count=int(windows.significant.sum()))
 
@@ -141,6 +143,13 @@ def _windows(windows: Windows) -> Markup:
                     for start, end, value, usual, persons, sure in zip(
                         windows.start.tolist(), windows.end.tolist(), windows.value.tolist(), windows.usual.tolist(),
                         windows.persons.tolist(), windows.significant.tolist(), strict=True)])
+
+
+def _stretches(engagement: Sequence[dict[str, Any]]) -> Markup:
+    """Engagement for the page's script: start, end, value, low, high, persons."""
+    rounded = ((None if row[name] is None else round(row[name], 2) for name in
+                ("start_s", "end_s", "engagement", "low", "high", "persons")) for row in engagement)
+    return as_json([list(row) for row in rounded])
 
 
 def _heat(heat: Heat) -> Markup:

@@ -336,3 +336,16 @@ def test_the_command_compares_segments(run, tmp_path):
     shown = {(row["segment"], row["measure"]): row["value"] for row in rows}
     assert shown["First", "happy"] == pytest.approx(
         run.sql("SELECT avg(happy) AS v FROM faces WHERE usable AND time_s < 3")["v"][0].as_py(), abs=1e-6)
+
+
+def test_a_long_recording_shows_its_engagement_with_the_formula(run, tmp_path):
+    make_big_run(tmp_path, persons=8, seconds=300, fps=2)
+    long = Run(BIG, tmp_path)
+    page = build_report(long).read_text()
+    stretches = json.loads(re.search(r'id="stretches">(.*?)</script>', page)[1])
+    asked = long.ask("engagement").to_pylist()
+    assert len(stretches) == 10
+    assert [row[2] for row in stretches] == [pytest.approx(row["engagement"], abs=0.005) for row in asked]
+    assert [row[3] for row in stretches] == [pytest.approx(row["low"], abs=0.005) for row in asked]
+    assert asked[0]["formula"] in page
+    assert 'id="engagement"' not in run.report.read_text()  # eight seconds have no stretches to compare

@@ -13,6 +13,7 @@
     const first = steps[0][0], length = Math.max(steps[steps.length - 1][1] - first, 0.1);
     const outputs = [...document.querySelectorAll('.legend output')];
     const windows = JSON.parse(byId('windows').textContent);
+    const stretches = JSON.parse(byId('stretches').textContent), engagement = byId('engagement');
     const rest = {when: byId('when').textContent, who: byId('who').textContent, positivity: byId('positivity').textContent};
     const dots = [...document.querySelectorAll('.dots i')];
     let at = -1;
@@ -27,10 +28,16 @@
       if (!best) return windows.length ? '–' : '';
       return signed(best[2]) + (best[5] ? ', more than by chance · ' : ', not told from chance · ') + best[4] + ' persons · ' + clock(best[0]) + ' – ' + clock(best[1]);
     };
+    const standing = seconds => {
+      const one = stretches.find(each => each[0] <= seconds && seconds < each[1]);
+      if (!one) return '–';
+      return signed(one[2]) + (one[3] === null ? '' : ' (95 %: ' + signed(one[3]) + ' to ' + signed(one[4]) + ')') + ' · ' + one[5] + ' persons · ' + clock(one[0]) + ' – ' + clock(one[1]);
+    };
     const clear = () => {
       at = -1; cursor.hidden = true;
       for (const id in rest) byId(id).textContent = rest[id];
       byId('faces').textContent = byId('synchrony').textContent = '';
+      if (engagement) engagement.textContent = '';
       outputs.forEach(o => { o.textContent = o.dataset.overall; });
       dots.forEach(d => d.classList.remove('on'));
     };
@@ -44,6 +51,7 @@
       outputs.forEach((o, i) => { o.textContent = mix[i] === null ? '–' : Math.round(mix[i] / 10) + '\u202f%'; });
       byId('positivity').textContent = signed(positivity);
       byId('synchrony').textContent = together((start + end) / 2);
+      if (engagement) engagement.textContent = standing((start + end) / 2);
       byId('faces').textContent = faces;
       const near = dots.filter(d => +d.dataset.from < end && +d.dataset.to > start);
       dots.forEach(d => d.classList.toggle('on', near.includes(d)));
