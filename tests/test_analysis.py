@@ -114,7 +114,7 @@ def test_ctrl_c_ends_soon_and_says_how_to_go_on(long_clip, tmp_path, workers):
                                start_new_session=True)
     wait_for(lambda: list(tmp_path.glob("runs/*.parquet")), process)
     os.killpg(process.pid, signal.SIGINT)
-    _, says = process.communicate(timeout=10)
+    _, says = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "run the same command again to go on" in says and "Traceback" not in says
 

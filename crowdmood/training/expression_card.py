@@ -56,8 +56,8 @@ def _what(card: dict) -> list[str]:
         (0..255, normalised inside) and gives logits of {", ".join(EXPRESSIONS)}; probabilities are
         softmax(logits / {card["temperature"]})."""
     crop = f"""The crop is a square: side = {shape["margin"]} x the longer side of the face's box, its centre
-        {shape["shift_y"]} sides below the box's centre (negative: above). Both are medians over
-        faces in photographs, our detector's boxes there tied to the training crops by eyes and mouth."""
+        {shape["shift_y"]} sides below the box's centre (negative: above). The margin is the
+        one at which faces of `public_test`, pasted into a film and found by our detector, were read best."""
     return [f"# {card['name']}", wrap(net), wrap(crop)]
 
 
