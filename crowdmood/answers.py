@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from statistics import fmean
 from typing import Any
 
 import pyarrow as pa
@@ -52,7 +53,17 @@ def ask(run: Run, name: str, **values: Any) -> pa.Table:
 
 def headline(run: Run, few: int) -> dict[str, dict[str, Any]]:
     """measure -> value, low, high (95 % interval, None where there is none), unit, persons, faces, few, meaning."""
-    return {row["measure"]: row for row in ask(run, "headline", min_persons=few).to_pylist()}
+    rows = {row["measure"]: row for row in ask(run, "headline", min_persons=few).to_pylist()}
+    # Of curves of happy, while synchrony is of positivity: the two cannot stand in one query.
+    windows = ask(run, "smiles").to_pylist()
+    if windows:
+        persons = round(fmean(row["persons"] for row in windows))
+        rows["smile_synchrony"] = {
+            "measure": "smile_synchrony", "value": fmean(row["synchrony"] for row in windows), "low": None, "high": None,
+            "unit": "-1..1", "persons": persons, "faces": None, "few": persons < few, "windows": len(windows),
+            "usual": fmean(row["usual"] for row in windows), "sure": sum(row["significant"] for row in windows),
+            "meaning": "mean over pairs of the largest correlation of their curves of happy at lags of -1, 0 and 1 s, mean over windows"}
+    return rows
 
 
 def _engagement(run: Run, overview: dict[str, Any], few: int) -> list[dict[str, Any]]:

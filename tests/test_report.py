@@ -259,7 +259,7 @@ def test_a_file_name_is_text(tmp_path):
     page = Page(build_report(crowd_run(tmp_path, 1, 10, EVIL)))
     assert EVIL in page.text
     assert not any(tag == "img" for tag, _ in page.elements)
-    assert sum(tag == "script" for tag, _ in page.elements) == 4 and page.wrong == []
+    assert sum(tag == "script" for tag, _ in page.elements) == 5 and page.wrong == []
 
 
 def test_no_faces_is_said_and_shown(tmp_path):
@@ -349,3 +349,13 @@ def test_a_long_recording_shows_its_engagement_with_the_formula(run, tmp_path):
     assert [row[3] for row in stretches] == [pytest.approx(row["low"], abs=0.005) for row in asked]
     assert asked[0]["formula"] in page
     assert 'id="engagement"' not in run.report.read_text()  # eight seconds have no stretches to compare
+
+
+def test_smiling_together_is_what_sql_says(tmp_path):
+    make_big_run(tmp_path, persons=12, seconds=240, fps=2)
+    long = Run(BIG, tmp_path)
+    windows = long.ask("smiles").to_pylist()
+    row = headline(long, 5)["smile_synchrony"]
+    assert row["windows"] == len(windows) > 0 and row["sure"] == sum(window["significant"] for window in windows)
+    assert row["value"] == pytest.approx(np.mean([window["synchrony"] for window in windows]))
+    assert f"Smiling together {signed(row['value'])}" in Page(build_report(long)).text
