@@ -110,8 +110,9 @@ def test_killing_the_parent_ends_its_workers(long_clip, tmp_path):
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_ctrl_c_ends_soon_and_says_how_to_go_on(long_clip, tmp_path, workers):
+    # Tests started in the background by a shell ignore SIGINT, and so would their children.
     process = subprocess.Popen(command(long_clip, tmp_path, "--workers", workers), stderr=subprocess.PIPE, text=True,
-                               start_new_session=True)
+                               start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     wait_for(lambda: list(tmp_path.glob("runs/*.parquet")), process)
     os.killpg(process.pid, signal.SIGINT)
     _, says = process.communicate(timeout=60)
