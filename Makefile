@@ -1,5 +1,5 @@
 # make demo [VIDEO=concert.mp4]   install into .venv, analyze the video (or a clip made on the spot), show the report
-# make test                       install into .venv, run the tests
+# make test                       install into .venv, run the tests, one process per core
 # make bench                      measure speed and memory, as ratios in one run
 # make bench-sql                  write 100 million faces (3.5 GB, half an hour) and ask questions of them
 # make constraints                pin the versions of all dependencies anew
@@ -15,7 +15,7 @@ demo: $(VENV)/.installed
 	$(BIN)/crowdmood demo $(if $(VIDEO),"$(VIDEO)")
 
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal
 
 bench: $(VENV)/.installed
 	$(BIN)/python tests/bench.py

@@ -8,14 +8,9 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import Any
 
-import pyarrow as pa
-
-from crowdmood import catalog
 from crowdmood.labels import EXPRESSIONS
-from crowdmood.results import Run
-from crowdmood.sql_reports import find_report
+from crowdmood.results import FEW_PERSONS, Run
 
-FEW_PERSONS = 5
 MINUTES_FROM_S = 600  # shorter recordings have a happiest second, longer ones a happiest minute
 MOST_PERSONS = 240
 PARTS = 10  # parts of equal length that the mix is drawn for when no segments are given
@@ -33,29 +28,23 @@ def figures(run: Run, segments: Sequence[dict[str, Any]] = (), few: int = FEW_PE
     dict, empty where the recording is too short to compare its stretches.
     segments: as `read_segments` gives them. few: figures of fewer persons are called few.
     """
-    overview = (ask(run, "overview").to_pylist() or [EMPTY])[0]
+    overview = (run.ask("overview").to_pylist() or [EMPTY])[0]
     return {
         "overview": overview,
         "headline": headline(run, few),
-        **{name: ask(run, name).to_pylist() for name in ("mix", "happiest", "moments")},
-        **{name: ask(run, name) for name in ("bins", "heat", "synchrony")},
+        **{name: run.ask(name).to_pylist() for name in ("mix", "happiest", "moments")},
+        **{name: run.ask(name) for name in ("bins", "heat", "synchrony")},
         "engagement": _engagement(run, overview, few),
         "persons": run.sql(PERSON_ORDER).to_pylist(),
         "parts": _segments(run, segments, few) if segments else _tenths(run, overview, few),
     }
 
 
-def ask(run: Run, name: str, **values: Any) -> pa.Table:
-    """The answer of a report that ships over this run alone. values: of its parameters, others have their defaults."""
-    report = find_report(name)
-    return catalog.fetch(run.results, report.sql, run.id, report.values(values))
-
-
 def headline(run: Run, few: int) -> dict[str, dict[str, Any]]:
     """measure -> value, low, high (95 % interval, None where there is none), unit, persons, faces, few, meaning."""
-    rows = {row["measure"]: row for row in ask(run, "headline", min_persons=few).to_pylist()}
+    rows = {row["measure"]: row for row in run.ask("headline", min_persons=few).to_pylist()}
     # Of curves of happy, while synchrony is of positivity: the two cannot stand in one query.
-    windows = ask(run, "smiles").to_pylist()
+    windows = run.ask("smiles").to_pylist()
     if windows:
         persons = round(fmean(row["persons"] for row in windows))
         rows["smile_synchrony"] = {
@@ -71,14 +60,14 @@ def _engagement(run: Run, overview: dict[str, Any], few: int) -> list[dict[str, 
     if length < FEWEST_STRETCHES * STRETCH_S:
         return []
     every = STRETCH_S * math.ceil(length / STRETCH_S / MOST_STRETCHES)
-    rows = ask(run, "engagement", every=every, min_persons=few).to_pylist()
+    rows = run.ask("engagement", every=every, min_persons=few).to_pylist()
     return [row for row in rows if row["engagement"] is not None]
 
 
 def _segments(run: Run, segments: Sequence[dict[str, Any]], few: int) -> list[dict[str, Any]]:
     """One dict per segment from the long answer of segments.sql: a row for each segment and measure."""
     parts: dict[str, dict[str, Any]] = {segment["name"]: _part(segment) for segment in segments}
-    for row in ask(run, "segments", segments=list(segments), min_persons=few).to_pylist():
+    for row in run.ask("segments", segments=list(segments), min_persons=few).to_pylist():
         part = parts[row["segment"]]
         part["measures"][row["measure"]] = row
         if row["measure"] in part:

@@ -6,9 +6,10 @@ import io
 import os
 from pathlib import Path
 
+from crowdmood.files import cache_folder, write_aside
+
 # Matplotlib writes a font cache; it belongs where our other caches are.
-os.environ.setdefault("MPLCONFIGDIR", str(
-    Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "crowdmood" / "matplotlib"))
+os.environ.setdefault("MPLCONFIGDIR", str(cache_folder() / "matplotlib"))
 
 import numpy as np
 from matplotlib import rc_context
@@ -19,7 +20,6 @@ from matplotlib.font_manager import findfont, get_font
 
 from crowdmood.clock import format_time
 from crowdmood.curves import ticks
-from crowdmood.files import write_aside
 
 INK, MUTED, LINE, PAPER, GAP, ACCENT = "#1B2029", "#667085", "#D9DCE2", "#FFFFFF", "#F4F5F7", "#245EA8"
 READ, UNCERTAIN = "#7C8AA0", "#C3CAD6"  # faces
@@ -27,7 +27,7 @@ SIZE_PX, DPI = (1600, 900), 160
 FONT = "DejaVu Sans"  # comes with matplotlib: the picture is the same everywhere
 LEFT, TOP = 0.075, 0.84  # where what is drawn begins
 # Text stays text (it can be edited on a slide), and nothing in the file depends on the day or on chance.
-SVG = {"svg.fonttype": "none", "svg.hashsalt": "crowdmood"}
+SVG, UNDATED = {"svg.fonttype": "none", "svg.hashsalt": "crowdmood"}, {"Date": None, "Creator": None}
 
 
 def new_figure() -> Figure:
@@ -41,14 +41,14 @@ def save(figure: Figure, path: Path) -> None:
     """Write the picture as PNG or SVG, as the path ends; the same picture gives the same bytes."""
     form = path.suffix.lower().removeprefix(".")
     with write_aside(path) as aside, rc_context(SVG):
-        figure.savefig(aside, format=form, dpi=DPI, metadata={"Date": None, "Creator": None} if form == "svg" else None)
+        figure.savefig(aside, format=form, dpi=DPI, metadata=UNDATED if form == "svg" else None)
 
 
 def svg_text(figure: Figure) -> str:
     """The picture as the text of an SVG file."""
     held = io.StringIO()
     with rc_context(SVG):
-        figure.savefig(held, format="svg", metadata={"Date": None, "Creator": None})
+        figure.savefig(held, format="svg", metadata=UNDATED)
     return held.getvalue()
 
 

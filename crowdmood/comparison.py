@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from crowdmood.answers import FEW_PERSONS, ask, headline
+from crowdmood.answers import headline
 from crowdmood.canvas import save
 from crowdmood.crowd_plots import mix_bars, positivity_lines
 from crowdmood.curves import curves_of
@@ -15,7 +15,7 @@ from crowdmood.errors import ResultsError
 from crowdmood.files import write_aside
 from crowdmood.labels import EXPRESSIONS
 from crowdmood.pages import inline, render
-from crowdmood.results import Run, local_folder
+from crowdmood.results import FEW_PERSONS, Run, local_folder
 
 PICTURES = ("positivity", "mix")
 
@@ -50,10 +50,10 @@ def compare_runs(runs: Sequence[Run], min_persons: int = FEW_PERSONS) -> Path:
 
 def _facts(run: Run, few: int) -> dict[str, Any]:
     info = run.require_complete()
-    overview = ask(run, "overview").to_pylist()
+    overview = run.ask("overview").to_pylist()
     if not overview:
         raise ResultsError(f"run {run.id} of {info['recording']} has no frames, so there is nothing to compare")
-    return {"info": info, "overview": overview[0], "headline": headline(run, few), "bins": ask(run, "bins")}
+    return {"info": info, "overview": overview[0], "headline": headline(run, few), "bins": run.ask("bins")}
 
 
 def _names(rows: Sequence[dict[str, Any]]) -> list[str]:

@@ -10,11 +10,9 @@ import pyarrow as pa
 from crowdmood import catalog
 from crowdmood.condition_sql import held
 from crowdmood.conditions import parse
-from crowdmood.errors import ConditionError, ResultsError
-from crowdmood.results import Run
-from crowdmood.sql_reports import find_report
+from crowdmood.errors import ConditionError
+from crowdmood.results import FEW_PERSONS, Run
 
-FEW_PERSONS = 5
 FILES = {"still": pa.string(), "clip": pa.string(), "clip_start_s": pa.float64(), "clip_end_s": pa.float64()}
 SPANS = """,
 islands AS (SELECT *, sum((NOT holds)::INTEGER) OVER (ORDER BY frame) AS island, $direction * value AS worth FROM held),
@@ -32,6 +30,7 @@ spans AS (
     FROM placed GROUP BY piece, island
 )"""
 # spans: start_s, end_s, shown_s, peak_s, expression, value, worth, persons (NULL: those who could be read are counted).
+NO_SPAN = {"start_s": 0.0, "end_s": 0.0, "peak_s": 0.0, "persons": 0, "shown_s": 0.0, "expression": "", "value": 0.0, "worth": 0.0}
 TOLD = """,
 best AS MATERIALIZED (
     SELECT
@@ -96,14 +95,11 @@ def find_moments(run: Run, when: str | None = None, least_s: float = 0.5, top: i
     when: a condition (see crowdmood.conditions) that holds for at least least_s seconds of shown time, without a cut or a gap
     in between; without it the moments of the SQL report `moments`. Raises ConditionError, ResultsError.
     """
-    info = run.info
-    if info["status"] != "complete":
-        raise ResultsError(f"run {run.id} of {info['recording']} is not complete; `crowdmood analyze {info['path']}` "
-                           "goes on with it")
+    info = run.require_complete()
     values = {"few": FEW_PERSONS, "top": top}
     if when is None:
-        spans = _reported(run)
-        values |= {"spans": spans or [_span({"start_s": 0.0})], "least_s": 0.0, "top": top if spans else 0}
+        spans = [_span(row) for row in run.ask("moments").to_pylist()]
+        values |= {"spans": spans or [NO_SPAN], "least_s": 0.0, "top": top if spans else 0}
         query = f"WITH spans AS (SELECT unnest($spans, max_depth := 2)){TOLD}"
         return Moments(catalog.fetch(run.results, query, run.id, values), None, 0.0, "strength")
     _check_persons(when, info["persons"])
@@ -113,21 +109,12 @@ def find_moments(run: Run, when: str | None = None, least_s: float = 0.5, top: i
     return Moments(table, when, least_s, ranking.text if ranking.more else f"{ranking.text}, least first")
 
 
-def _reported(run: Run) -> list[dict[str, Any]]:
-    """The moments of the SQL report as spans."""
-    report = find_report("moments")
-    return [_span(row) for row in catalog.fetch(run.results, report.sql, run.id, report.values({}) or None).to_pylist()]
-
-
 def _span(row: dict[str, Any]) -> dict[str, Any]:
-    start, end = row["start_s"], row.get("end_s") or row["start_s"] + 1.0
-    strength, peak = row.get("strength") or row.get("lift"), row.get("peak_s")
-    expression = row.get("expression") or "moment"
+    """A row of the SQL report as a span."""
     return {
-        "start_s": float(start), "end_s": float(end), "shown_s": float(end - start),
-        "peak_s": float((start + end) / 2 if peak is None else peak), "persons": row.get("persons"),
-        "expression": f"less {expression}" if row.get("direction") == "less" else expression,
-        "value": strength, "worth": strength,
+        **{name: row[name] for name in ("start_s", "end_s", "peak_s", "persons")}, "shown_s": row["end_s"] - row["start_s"],
+        "expression": f"less {row['expression']}" if row["direction"] == "less" else row["expression"],
+        "value": row["strength"], "worth": row["strength"],
     }
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from markupsafe import Markup
 
 from crowdmood import crowd_plots, plots
-from crowdmood.answers import FEW_PERSONS, MINUTES_FROM_S, figures
+from crowdmood.answers import MINUTES_FROM_S, figures
 from crowdmood.canvas import save
 from crowdmood.clock import format_time
 from crowdmood.curves import Curves, Windows, curves_of, ticks, windows_of
@@ -30,7 +30,7 @@ from crowdmood.files import write_aside
 from crowdmood.heat import Heat, heat_of
 from crowdmood.model_cards import cards
 from crowdmood.pages import as_json, render
-from crowdmood.results import Run, list_runs
+from crowdmood.results import FEW_PERSONS, Run, list_runs
 from crowdmood.thumbnails import MOST as MOST_MOMENTS
 from crowdmood.thumbnails import thumbnails
 

@@ -18,6 +18,7 @@ from crowdmood.tables import part_numbers, read_run
 from crowdmood.uploads import parts_on_s3, read_row, upload_report
 
 DEFAULT_RESULTS = "crowdmood-results"
+FEW_PERSONS = 5  # figures of fewer persons are called few
 LIST_RUNS = """
 SELECT run, recording, status, error, started, finished, duration_s, seconds,
        frames_analyzed AS frames, faces, persons, chunks, chunks_done

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from crowdmood.answer_pages import write_page
-from crowdmood.answers import ask, figures
+from crowdmood.answers import figures
 from crowdmood.comparison import compare_runs
 from crowdmood.pages import signed
 from crowdmood.report import build_report
@@ -205,7 +205,7 @@ def test_no_page_scrolls_sideways(crowd, chromium, tmp_path):
              for place in range(5)]
     make_run(crowd.results)
     pages = [build_report(crowd, segments=songs), compare_runs([crowd, Run(RUN, crowd.results)]), tmp_path / "minutes.html"]
-    write_page(find_report("minutes"), {}, ask(crowd, "minutes"), pages[-1])
+    write_page(find_report("minutes"), {}, crowd.ask("minutes"), pages[-1])
     for page, width in itertools.product(pages, (1280, 768, 390)):
         chromium.open(page, width)
         assert chromium.evaluate("document.documentElement.scrollWidth") <= width, page

@@ -121,10 +121,9 @@ def print_answer(name: str, results: str | None, given: dict[str, str], as_json:
 
 def print_path(names: tuple[str, ...], results: str | None, as_json: bool, options: dict) -> None:
     """Build the report of a run, or the comparison of several, and print where it is."""
-    from crowdmood.answers import FEW_PERSONS
     from crowdmood.comparison import compare_runs
     from crowdmood.report import newest_run
-    from crowdmood.results import find_run, publish, results_folder
+    from crowdmood.results import FEW_PERSONS, find_run, publish, results_folder
 
     folder, few = results_folder(results), options["min_persons"] or FEW_PERSONS
     runs = [find_run(folder, name) for name in names] or [newest_run(folder)]

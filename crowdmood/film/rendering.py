@@ -44,10 +44,7 @@ def render(run: Run, target: Path, look: Look = PLAIN, video: Path | None = None
     progress is called with frames done, frames in all and seconds of recording done. The film appears under its name when
     it is complete; whatever was there is replaced. Raises ResultsError or VideoError.
     """
-    began, info = monotonic(), run.info
-    if info["status"] != "complete":
-        raise ResultsError(f"run {run.id} of {info['recording']} is not complete; `crowdmood analyze {info['path']}` "
-                           "goes on with it")
+    began, info = monotonic(), run.require_complete()
     recording = recording_of(info, video)
     seen = sightings(run)
     numbers = _wanted(recording, look, info)
