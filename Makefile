@@ -2,26 +2,31 @@
 # make test                       install into .venv, run the tests, one process per core
 # make bench                      measure speed and memory, as ratios in one run
 # make bench-sql                  write 100 million faces (3.5 GB, half an hour) and ask questions of them
+# make torture [KILLS=1000]      kill an analysis again and again and compare what comes out (hours)
 # make constraints                pin the versions of all dependencies anew
 
 PYTHON ?= python3
 VENV ?= .venv
 VIDEO ?=
+KILLS ?= 1000
 BIN := $(VENV)/bin
 
-.PHONY: demo test bench bench-sql constraints clean
+.PHONY: demo test bench bench-sql torture constraints clean
 
 demo: $(VENV)/.installed
 	$(BIN)/crowdmood demo $(if $(VIDEO),"$(VIDEO)")
 
 test: $(VENV)/.installed
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadgroup
 
 bench: $(VENV)/.installed
 	$(BIN)/python tests/bench.py
 
 bench-sql: $(VENV)/.installed
 	$(BIN)/python tests/bench_sql.py
+
+torture: $(VENV)/.installed
+	$(BIN)/python -m tests.torture --kills $(KILLS)
 
 $(VENV)/.installed: setup.cfg pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -5,22 +5,26 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import math
+import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 
 import numpy as np
 
 from crowdmood import __version__, catalog, persons, tables
+from crowdmood.downloads import S3File, local_copy
 from crowdmood.errors import CrowdmoodError, ResultsError, VideoError
 from crowdmood.executors import EXECUTORS
+from crowdmood.files import as_text, identity
+from crowdmood.locks import lock
 from crowdmood.models import EXPRESSION_NET, Model, find_model
 from crowdmood.options import Execution, Options
 from crowdmood.own_detector import find_detector
@@ -28,13 +32,19 @@ from crowdmood.results import Run, find_run, local_folder, results_folder
 from crowdmood.runtimes import Device, choose_device
 from crowdmood.s3 import S3Folder
 from crowdmood.scan import CHUNK_S, Chunk, Outcome, Scan, plan
+from crowdmood.schemas import TABLES
 from crowdmood.uploads import read_row, uploading
-from crowdmood.video import DECODERS, FROM_THE_START, Recording, Sampling, probe, select
+from crowdmood.video import DECODERS, FROM_THE_START, Recording, Sampling, get_ready, probe, select
+
+ARRIVE_S = 90.0  # how long a shared folder may take to show what another machine has written
+_alone: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)  # recordings of equal content, side by side
 
 
 @dataclass(frozen=True)
 class Job:
-    """Everything decided before the first frame is decoded. local: where the run is made, `results` itself unless on S3."""
+    """Everything decided before the first frame is decoded. local: where the run is made, `results` itself unless on S3;
+    address: where the recording is found again, its path or s3:// address; file: its identity when it was looked at.
+    """
 
     recording: Recording
     options: Options
@@ -45,6 +55,8 @@ class Job:
     run: str
     models: dict[str, str]
     chunks: list[Chunk]
+    address: str
+    file: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -60,32 +72,38 @@ class Progress:
 Report = Callable[[Progress], None]
 
 
-def analyze(path: str | Path, options: Options = Options(), execution: Execution = Execution(),
+def analyze(path: str | Path | S3File, options: Options = Options(), execution: Execution = Execution(),
             results: str | Path | S3Folder | None = None, progress: Report = lambda _: None) -> Run:
     """Analyze one recording and return its complete run.
 
     The same recording with the same options and models is the same run: running again goes on where a stopped run
-    ended, and does nothing when it is complete. results: the results folder; None is $CROWDMOOD_RESULTS or
-    ./crowdmood-results. progress is called after each finished chunk.
+    ended, and does nothing when it is complete. path: also an s3:// address. results: the results folder; None is
+    $CROWDMOOD_RESULTS or ./crowdmood-results. progress is called after each finished chunk.
     Raises VideoError, ModelError, ResultsError or CrowdmoodError; what was finished stays.
     """
     folder = results_folder(results)
     if isinstance(folder, S3Folder):
         folder.reach()  # before a long look at the recording
-    job = prepare(path, options, execution, folder)
-    with lock(job.local, job.run):
-        catalog.refresh(job.results)  # first, so that SQL sees the run while it goes on
-        if isinstance(job.results, S3Folder):
-            work_on_s3(job, job.results, progress)
-        else:
-            work(job, progress)
+    with local_copy(path) as local:
+        job = prepare(local, options, execution, folder)
+        if isinstance(path, S3File) or str(path).startswith("s3:"):
+            job = replace(job, address=str(path))
+        with _alone[job.run], lock(job.local, job.run):
+            with _alone["catalog"]:
+                catalog.refresh(job.results)  # first, so that SQL sees the run while it goes on
+            if isinstance(job.results, S3Folder):
+                work_on_s3(job, job.results, progress)
+            else:
+                work(job, progress)
     return find_run(job.results, job.run)
 
 
-def work(job: Job, progress: Report) -> None:
-    """What is left to be done of a run, in its local folder."""
+def work(job: Job, progress: Report, fetch: Callable[[], None] = lambda: None) -> None:
+    """What is left to be done of a run, in its local folder. fetch: brings parts there that were written elsewhere."""
     if not is_complete(job):
         scan(job, progress)
+        if job.execution.executor == "ray":
+            gather(job, fetch)
         link(job)
     tables.remove_parts(job.local, job.run)
 
@@ -103,7 +121,7 @@ def work_on_s3(job: Job, results: S3Folder, progress: Report) -> None:
             upload.grow()
 
         try:
-            work(job, grown)
+            work(job, grown, upload.fetch)
         except CrowdmoodError:
             upload.fail()
             raise
@@ -114,45 +132,54 @@ def prepare(path: str | Path, options: Options, execution: Execution, results: s
     """Look at the recording and decide what is to be done. Writes nothing."""
     if options.decoder not in DECODERS:
         raise VideoError(f"unknown decoder '{options.decoder}'; known: {', '.join(DECODERS)}")
-    models = [find_detector(options.detector), find_model(EXPRESSION_NET, options.expression)]
-    device = choose_device(execution.device, execution.runtime, execution.threads)
-    recording = probe(Path(path))
+    get_ready()
+    models = chosen_models(options)
+    device = device_for(execution)
+    file, recording = probe_still(Path(path))
     wanted = select(recording, Sampling(options.sample_fps), options.start_s, options.end_s)
     if not len(wanted):
         raise VideoError(f"{recording.path.name}: no frame between {options.start_s:g} s and the end asked for; "
                          f"the recording is {recording.duration_s or recording.time[-1]:.1f} s long")
     chunks = plan(recording, wanted, math.inf if options.decoder in FROM_THE_START else CHUNK_S)
     folder = results_folder(results)
-    return Job(recording, options, execution, device, folder, local_folder(folder), run_id(recording, options, models),
-               {model.name: model.weights for model in models}, chunks)
+    return Job(recording, options, execution, device, folder, local_folder(folder), run_id(recording.digest, options, models),
+               {model.name: model.weights for model in models}, chunks, as_text(recording.path.absolute()), file)
 
 
-def run_id(recording: Recording, options: Options, models: list[Model]) -> str:
-    """The digest (12 hexadecimal digits) of all that decides a run's rows."""
-    facts = [recording.digest, options.rows(), [model.identity for model in models],
+def probe_still(path: Path) -> tuple[tuple[int, ...], Recording]:
+    """A recording and the identity of its file. Raises VideoError where that changes meanwhile."""
+    try:
+        before = identity(path)
+    except OSError:
+        before = ()  # probe says what is wrong with it
+    recording = probe(path)
+    check_same(path, before)
+    return before, recording
+
+
+def check_same(path: Path, before: tuple[int, ...]) -> None:
+    """Raise VideoError where a file is not what it was. One that was removed can still be read by who has it open."""
+    with suppress(OSError):
+        if identity(path) != before:
+            raise VideoError(f"{path.name}: it changed while it was read; if it is still being written, run this again later")
+
+
+def chosen_models(options: Options) -> list[Model]:
+    """The detector and the expression net that the options ask for. Raises ModelError."""
+    return [find_detector(options.detector), find_model(EXPRESSION_NET, options.expression)]
+
+
+def run_id(digest: str, options: Options, models: list[Model]) -> str:
+    """The digest (12 hexadecimal digits) of all that decides a run's rows. digest: sha256 of the recording's content."""
+    facts = [digest, options.rows(), [model.identity for model in models],
              tables.SCHEMA_VERSION]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
 
 
-@contextmanager
-def lock(results: Path, run: str) -> Iterator[None]:
-    """Keep a run to one process at a time; the lock ends with the process. Raises ResultsError when it is taken."""
-    path = results / "runs" / f".run={run}.lock"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = open(path, "w")  # noqa: SIM115 closed below; it stays, since removing it would let two in
-    except OSError as error:
-        raise ResultsError(f"results folder {results} cannot be written: {error.strerror}") from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise ResultsError(f"run {run} is being analyzed by another process; wait for it or stop it") from error
-        yield
-
-
 def is_complete(job: Job) -> bool:
-    return (tables.read_run(job.local, job.run) or {}).get("status") == "complete"
+    """Whether the run's row says so, and its tables are there, each to its last byte."""
+    complete = (tables.read_run(job.local, job.run) or {}).get("status") == "complete"
+    return complete and all(tables.is_whole(tables.table_path(job.local, table, job.run)) for table in TABLES)
 
 
 def scan(job: Job, progress: Report) -> None:
@@ -166,7 +193,7 @@ def scan(job: Job, progress: Report) -> None:
     began, faces = monotonic(), 0
     progress(Progress(len(done), len(job.chunks), faces, "scan"))
     try:
-        for outcome in outcomes(job, tasks):
+        for outcome in watched(job, tasks):
             done.add(outcome.chunk)
             faces += outcome.faces
             progress(Progress(len(done), len(job.chunks), faces, "scan"))
@@ -178,12 +205,54 @@ def scan(job: Job, progress: Report) -> None:
     progress(Progress(len(done), len(job.chunks), faces, "link"))
 
 
+def watched(job: Job, tasks: list[Chunk]) -> Iterator[Outcome]:
+    """Scan chunks as long as the recording stays what it is. If it changes, what was scanned now is dropped.
+
+    Raises VideoError then, and CrowdmoodError where memory ends.
+    """
+    try:
+        with closing(outcomes(job, tasks)) as found:  # whatever stops us, workers end before the run's lock does
+            yield from found
+    except MemoryError as error:
+        raise CrowdmoodError(f"{job.recording.path.name}: there is not enough memory; use fewer --workers, a smaller --imgsz "
+                             "or --tiles off, and run the same command again to go on") from error
+    finally:
+        try:
+            check_same(job.recording.path, job.file)
+        except VideoError:
+            tables.drop_parts(job.local, job.run, [chunk.number for chunk in tasks])
+            raise
+
+
 def outcomes(job: Job, tasks: list[Chunk]) -> Iterator[Outcome]:
     """Scan chunks with as many workers as were asked for, the threads shared out between them."""
-    workers = min(job.execution.workers, len(tasks))
-    executor = EXECUTORS["processes" if workers > 1 else "serial"]
-    device = replace(job.device, threads=max(1, job.device.threads // max(1, workers)))
+    execution = job.execution
+    if execution.executor == "ray":
+        from crowdmood.nodes import elsewhere, place_of
+        from crowdmood.ray_cluster import on_ray
+
+        scan = Scan(job.recording, job.options, job.device, job.results, job.run)
+        return on_ray(elsewhere(scan, job.models, job.address), tasks, execution.workers, place_of(execution))
+    wanted = execution.workers or (job.device.threads if execution.executor == "processes" else 1)
+    workers = min(wanted, len(tasks))
+    several = execution.executor == "processes" or (execution.executor == "auto" and workers > 1)
+    device = replace(job.device, threads=max(1, job.device.threads // max(1, workers))) if several else job.device
+    executor = EXECUTORS["processes" if several else "serial"]
     return executor(Scan(job.recording, job.options, device, job.local, job.run), tasks, workers)
+
+
+def gather(job: Job, fetch: Callable[[], None]) -> None:
+    """See to it that all parts are here that other machines have written. Raises ResultsError when they do not come."""
+    until = monotonic() + ARRIVE_S
+    while True:
+        fetch()
+        missing = {chunk.number for chunk in job.chunks} - tables.parts_done(job.local, job.run)
+        if not missing:
+            return
+        if monotonic() > until:
+            raise ResultsError(f"{len(missing)} of {len(job.chunks)} chunks of {job.recording.path.name} were scanned, but have "
+                               f"not arrived in {job.results}; all nodes must share this folder, or results must be s3://...")
+        sleep(1)
 
 
 def link(job: Job) -> None:
@@ -201,11 +270,20 @@ def link(job: Job) -> None:
                     seconds=row["seconds"] + monotonic() - began, **tables.part_counts(job.local, job.run))
 
 
+def device_for(execution: Execution) -> Device:
+    """What the networks run on. Raises CrowdmoodError when it is not there; the devices of a cluster show later."""
+    if execution.executor != "ray":
+        return choose_device(execution.device, execution.runtime, execution.threads)
+    from crowdmood.nodes import device_of
+
+    return device_of(execution)
+
+
 def describe(job: Job) -> dict:
     """The run's row, as far as it is known before the scan."""
     video = job.recording
     return {
-        "run": job.run, "recording": video.path.name, "path": str(video.path.absolute()), "digest": video.digest,
+        "run": job.run, "recording": as_text(video.path.name), "path": job.address, "digest": video.digest,
         "size_bytes": video.size_bytes, "container": video.container, "codec": video.codec, "width": video.width,
         "height": video.height, "rotation": video.rotation, "duration_s": video.duration_s,
         "time_base": str(video.time_base), "frames_promised": video.frames_promised, "frames_found": len(video),

@@ -6,19 +6,23 @@ A view shows each run's rows once: from its finished file where there is one, el
 from __future__ import annotations
 
 import hashlib
-import os
+import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from shutil import copyfile
-from tempfile import TemporaryDirectory, gettempdir
+from tempfile import TemporaryDirectory
+from threading import Timer
 from typing import TYPE_CHECKING
 
 import duckdb
 import pyarrow as pa
 
+from crowdmood import staging
 from crowdmood.errors import ResultsError
-from crowdmood.files import write_aside
+from crowdmood.files import why, write_aside
+from crowdmood.query_limits import database_limits, too_long
 from crowdmood.s3 import S3Folder
 from crowdmood.schemas import PARTS, TABLES
 from crowdmood.tables import table_path, write_table
@@ -48,19 +52,20 @@ ONLY_READS = (
 
 
 def ask(
-    results: Path | S3Folder, query: str, run: str | None = None, values: dict | None = None
+    results: Path | S3Folder, query: str, run: str | None = None, values: dict | None = None, limit_s: float | None = None
 ) -> pa.RecordBatchReader:
     """Answer a query over the views faces, frames, persons, timeline and runs; `run`: over that run alone.
 
-    values: what $name stands for in the query; bound, not pasted. The query can neither write nor read
+    values: what $name stands for in the query; bound, not pasted. limit_s: seconds it may take. The query can neither write nor read
     anything outside the results folder. The answer is made while it is read. Raises ResultsError, in one
     sentence, when the query is wrong or does anything but read.
     """
     for _ in range(LOOKS):
         try:
             database = connect(results, run, query)
-            answer = pa.RecordBatchReader.from_stream(_only_reading(database, query, values))
-            return pa.RecordBatchReader.from_batches(answer.schema, _batches(answer, database))
+            with _interrupted(database, limit_s):
+                answer = pa.RecordBatchReader.from_stream(_only_reading(database, query, values))
+            return pa.RecordBatchReader.from_batches(answer.schema, _batches(answer, database, limit_s))
         except (duckdb.Error, pa.ArrowException, FileNotFoundError) as error:
             failure = error
             if not _vanished(error):
@@ -91,6 +96,7 @@ def connect(
             "autoload_known_extensions": False,
             "python_enable_replacements": False,
         }
+        | database_limits()
         | settings
     )
     named = [table for table in TABLES if query is None or table in query.lower()]
@@ -101,7 +107,7 @@ def connect(
     for statement in (one for table in TABLES for one in comments(table)) if "duckdb_columns" in (query or "") else ():
         database.execute(statement)
     database.execute("SET TimeZone = 'UTC'")
-    database.execute(f"SET temp_directory = {quoted(f'{gettempdir()}/crowdmood-{os.getpid()}')}")
+    database.execute("SET enable_progress_bar = false")  # it would come between the rows on stdout, after two seconds
     database.execute(f"SET allowed_directories = [{quoted(f'{results}/')}]")
     database.execute("SET enable_external_access = false")
     database.execute("SET lock_configuration = true")
@@ -139,10 +145,10 @@ def refresh(results: Path | S3Folder) -> Path | str:
                 write_table(aside, TABLES[table], [])
         with write_aside(folder / CATALOG) as aside:
             _build(aside, statements)
-    except OSError as error:
-        raise ResultsError(
-            f"results folder {results} cannot be written: {error.strerror or error}"
-        ) from error
+    except (OSError, duckdb.IOException, duckdb.TransactionException) as error:
+        raise ResultsError(f"results folder {results} cannot be written: {why(error)}") from error
+    except duckdb.Error as error:  # a damaged table, which only the analysis of its recording can make again
+        logging.getLogger("crowdmood").warning("%s is not made: %s", CATALOG, _sentence(error))
     return folder / CATALOG
 
 
@@ -163,9 +169,30 @@ def _refresh_on_s3(results: S3Folder) -> str:
     return f"{results}/{CATALOG}"
 
 
-def _batches(answer: pa.RecordBatchReader, database: duckdb.DuckDBPyConnection) -> Iterator[pa.RecordBatch]:
+@contextmanager
+def _interrupted(database: duckdb.DuckDBPyConnection, limit_s: float | None) -> Iterator[None]:
+    """Ends what the database does in the block when it takes too long. Raises ResultsError."""
+    if limit_s is None:
+        yield
+        return
+    late, timer = [], Timer(limit_s, lambda: (late.append(True), database.interrupt()))
+    timer.daemon = True
+    timer.start()
     try:
-        with database:  # the answer is made as long as the database is open
+        yield
+    except (duckdb.Error, pa.ArrowException, OSError):
+        if late:
+            raise too_long(limit_s) from None
+        raise
+    finally:
+        timer.cancel()
+        timer.join()  # it holds the database
+
+
+def _batches(answer: pa.RecordBatchReader, database: duckdb.DuckDBPyConnection, limit_s: float | None
+             ) -> Iterator[pa.RecordBatch]:
+    try:
+        with database, _interrupted(database, limit_s):  # the answer is made as long as the database is open
             yield from answer
     except (
         duckdb.Error,
@@ -185,6 +212,7 @@ def _sentence(error: Exception) -> str:
     text = str(error).split("\n\nLINE ")[0].split("\nLINE ")[0]
     if "Traceback (most" in text:  # of our file system for S3, with the error in its last line
         text = text.strip().rpartition("\n")[2].partition(": ")[2]
+    text = text.split("\nPossible solutions")[0]  # settings, which are locked
     if "must be at the top level" in text:  # a WITH that writes; the message is about how we looked at it
         return ONLY_READS
     if "disabled by configuration" in text or "disabled through configuration" in text:
@@ -197,7 +225,10 @@ def _sentence(error: Exception) -> str:
 def _only_reading(
     database: duckdb.DuckDBPyConnection, query: str, values: dict | None = None
 ) -> duckdb.DuckDBPyRelation:
-    kinds = [statement.type for statement in database.extract_statements(query)]
+    try:
+        kinds = [statement.type for statement in database.extract_statements(query)]
+    except ValueError:  # a kind that DuckDB's Python does not know, such as UPDATE EXTENSIONS
+        raise ResultsError(ONLY_READS) from None
     if not kinds:
         raise ResultsError("the query is empty")
     if kinds not in ([duckdb.StatementType.SELECT], [duckdb.StatementType.MULTI]):  # MULTI: a PIVOT
@@ -220,8 +251,9 @@ def _files(matching: Callable[[str], list[str]], table: str, run: str) -> tuple[
     # Parts first: a run that is finished between the two looks then has its file in the second.
     parts = matching(f"{table}/run={run}/part-*.parquet") if table in PARTS else []
     whole = matching(table_path(Path(), table, run).as_posix())
+    newer = {staging.place(path): path for path in matching(table_path(staging.committed(Path(), run), table, run).as_posix())}
     finished = set(whole)
-    return whole, [part for part in parts if _finished_path(table, part) not in finished]
+    return [newer.get(path, path) for path in whole], [part for part in parts if _finished_path(table, part) not in finished]
 
 
 def _finished_path(table: str, part: str) -> str:

@@ -5,10 +5,13 @@
       ModelError          a model is missing, damaged, or does not fit
       JobError            a job file is wrong
       ResultsError        a results folder or a run cannot be found, read or written
+        RunBusy           a run is being analyzed by another process or machine at the moment
       ConditionError      a condition on moments makes no sense; further lines point to the place
 
 Anything else is a bug and keeps its traceback. Foreign errors are translated where the library is called.
 """
+
+from unicodedata import category
 
 
 class CrowdmoodError(Exception):
@@ -31,5 +34,21 @@ class ResultsError(CrowdmoodError):
     """A results folder or a run cannot be found, read or written."""
 
 
+class RunBusy(ResultsError):
+    """A run is being analyzed by another process or machine at the moment; there is nothing wrong with it."""
+
+
 class ConditionError(CrowdmoodError):
     """A condition on moments makes no sense; lines after the sentence point to the place."""
+
+
+def one_line(text: str) -> str:
+    """Text as a terminal may show it: file names can hold line breaks, bytes that are no text, and worse."""
+    text = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(repr(letter)[1:-1] if category(letter) in ("Cc", "Zl", "Zp") else letter for letter in text)
+
+
+def told(error: BaseException) -> str:
+    """What an error says, fit for a terminal: one line, but where later lines point into a condition."""
+    lines = str(error).split("\n") if isinstance(error, ConditionError) else [str(error)]
+    return "\n".join(map(one_line, lines))

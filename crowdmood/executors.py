@@ -1,29 +1,26 @@
-"""Who does the work: this process, or a pool of processes.
+"""Who does the work: this process, or worker processes.
 
 An executor is a function (work, tasks, workers) -> Iterator[Outcome]. ``work`` takes a list of tasks and yields an
-outcome for each; it must be picklable for ``processes``. The outcomes come in any order.
+outcome for each, in their order; it must be picklable for ``processes``. The outcomes come in any order.
 """
 
 from __future__ import annotations
 
-import multiprocessing
-import os
+import logging
 import signal
-import threading
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing.connection import Connection, wait
 from typing import TypeVar
 
-from crowdmood.allocator import steady_memory
 from crowdmood.errors import CrowdmoodError
+from crowdmood.workers import DIED, ERROR, OUTCOME, Worker, dismiss, hire, tell
 
 Task = TypeVar("Task")
 Outcome = TypeVar("Outcome")
 Work = Callable[[Sequence[Task]], Iterator[Outcome]]
 
-SHARES = 4  # stretches of neighbouring tasks a worker gets one after the other; more would decode more twice
+SHARES = 3  # a worker is given this part of its share of what is left: neighbours stay together, yet all end together
+TRIES = 3  # workers that one task may cost
 
 
 def serial(work: Work, tasks: Sequence[Task], workers: int = 1) -> Iterator[Outcome]:
@@ -32,47 +29,64 @@ def serial(work: Work, tasks: Sequence[Task], workers: int = 1) -> Iterator[Outc
 
 
 def processes(work: Work, tasks: Sequence[Task], workers: int) -> Iterator[Outcome]:
-    """Do the tasks in ``workers`` processes. Workers end with this process, however it ends, and at once on an error."""
-    context = multiprocessing.get_context("spawn")
-    stopped, stop = context.Pipe(duplex=False)
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_worker, initargs=(stopped,)) as pool:
-        try:
-            running = [pool.submit(_all, work, share) for share in stretches(tasks, workers * SHARES)]
-            for future in as_completed(running):
-                yield from future.result()
-        except BrokenProcessPool as error:
-            raise CrowdmoodError("a worker process was killed, most likely for lack of memory; "
-                                 "run the same command again to go on, with fewer --workers") from error
-        finally:
-            stop.send(None)  # nobody reads it: its being there is what the workers wait for
-            pool.shutdown(wait=True, cancel_futures=True)
+    """Do the tasks in ``workers`` processes.
 
-
-def stretches(tasks: Sequence[Task], count: int) -> list[Sequence[Task]]:
-    """Cut a sequence into at most ``count`` neighbouring stretches whose lengths differ by at most one."""
-    count = min(count, len(tasks))
-    edges = [len(tasks) * i // count for i in range(count + 1)] if count else [0]
-    return [tasks[a:b] for a, b in zip(edges, edges[1:], strict=False)]
-
-
-def _all(work: Work, tasks: Sequence[Task]) -> list:
-    return list(work(tasks))
-
-
-def _begin_worker(stopped: Connection) -> None:
-    """Prepare a worker, and let it end with its parent.
-
-    A parent killed by SIGKILL cannot end its workers; so they watch for its end, and for its word to stop.
+    Where one is killed, as by a system without memory, another does what it had left; from the second death on there
+    is one less. Raises CrowdmoodError when one task has cost TRIES workers, and whatever ``work`` raises; what the
+    others are doing then is dropped at once.
     """
-    steady_memory()
-    parent = multiprocessing.parent_process()
+    left = deque(range(len(tasks)))
+    deaths: Counter[int] = Counter()
+    team: list[Worker] = []
+    try:
+        while _employ(team, left, max(1, workers - max(0, deaths.total() - 1)), work, tasks):
+            for worker in tell(team):
+                for kind, what in worker.messages():
+                    if kind == OUTCOME:
+                        worker.todo.popleft()
+                        yield what
+                        continue
+                    if kind == DIED:
+                        team.remove(worker)
+                        _count_death(deaths, worker.todo[0], what, work, tasks)
+                        left.extendleft(reversed(worker.todo))
+                    if kind == ERROR:
+                        raise what
+    finally:
+        dismiss(team)
 
-    def watch() -> None:
-        wait([parent.sentinel, stopped])
-        os._exit(1)
 
-    threading.Thread(target=watch, daemon=True).start()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent says what it means
+def _employ(team: list[Worker], left: deque[int], wanted: int, work: Work, tasks: Sequence[Task]) -> bool:
+    """Give each idle worker its share of the tasks that are left, or let it go. Returns whether anybody is at work."""
+    while len(team) < min(wanted, len(team) + len(left)):
+        team.append(hire())
+        _give_share(team[-1], left, wanted, work, tasks)
+    for worker in [worker for worker in team if not worker.busy]:
+        if left:
+            _give_share(worker, left, wanted, work, tasks)
+        else:
+            team.remove(worker)
+            dismiss([worker])
+    return bool(team)
+
+
+def _give_share(worker: Worker, left: deque[int], workers: int, work: Work, tasks: Sequence[Task]) -> None:
+    size = max(1, len(left) // (SHARES * workers))
+    worker.give(work, tasks, [left.popleft() for _ in range(size)])
+
+
+def _count_death(deaths: Counter[int], number: int, exit_code: int | None, work: Work, tasks: Sequence[Task]) -> None:
+    """Say that a worker died at a task. Raises CrowdmoodError when there is no going on."""
+    deaths[number] += 1
+    if exit_code is None or exit_code >= 0:
+        raise CrowdmoodError(f"worker processes end with code {exit_code} before they work; in a script, calls that use workers "
+                             'must stand behind `if __name__ == "__main__":`')
+    killed = exit_code == -signal.SIGKILL
+    how = "was killed, most likely for lack of memory" if killed else f"died of {signal.Signals(-exit_code).name}"
+    if deaths[number] == TRIES:
+        raise CrowdmoodError(f"{work}: a worker process {how}, {TRIES} times at the same place ({tasks[number]}); "
+                             "run the same command again to go on, with fewer --workers")
+    logging.getLogger("crowdmood").warning("%s: a worker process %s; another one goes on with what it had", work, how)
 
 
 EXECUTORS = {"serial": serial, "processes": processes}

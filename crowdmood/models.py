@@ -6,8 +6,10 @@ provenance, limits and measured figures. Every file is checked against its sha25
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from crowdmood.errors import ModelError
@@ -26,6 +28,7 @@ NEEDED = {
     EXPRESSION_NET: ("name", "input", "files", "labels"),
 }
 DECISIVE = ("kind", "labels", "temperature", "input", "output", "detect", "usable", "files")
+FACTS = {"name": str, "input": dict, "labels": list, "files": dict}
 NEEDED_INPUT = {FACE_DETECTOR: (), EXPRESSION_NET: ("size", "channels", "margin", "shift_y")}
 
 
@@ -78,7 +81,7 @@ def read_model(folder: Path | str) -> Model:
     """Read the card of one model folder. Raises ModelError when there is none, it cannot be read, or lacks something."""
     path = Path(folder) / "card.toml"
     try:
-        card = tomllib.loads(path.read_text(encoding="utf-8"))
+        card = parsed(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ModelError(f"no model in {folder}: {path.name} cannot be read ({error.strerror})") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -87,18 +90,36 @@ def read_model(folder: Path | str) -> Model:
     return Model(Path(folder), card)
 
 
+@lru_cache(maxsize=16)
+def parsed(text: str) -> dict:
+    """A card's facts, not to be changed; a batch asks for the same ones for every recording."""
+    return tomllib.loads(text)
+
+
 def _check_card(card: dict, path: Path) -> None:
     kind = card.get("kind")
-    if kind not in NEEDED:
+    if not isinstance(kind, str) or kind not in NEEDED:
         raise ModelError(f"{path}: kind is {kind!r}; known: {', '.join(map(repr, NEEDED))}")
     missing = [key for key in NEEDED[kind] if key not in card]
+    wrong = [key for key, kind_of_fact in FACTS.items() if not isinstance(card.get(key, kind_of_fact()), kind_of_fact)]
+    if wrong:
+        raise ModelError(f"{path}: {', '.join(wrong)} is not what it should be; docs/models.md describes a card")
     missing += [f"input.{key}" for key in NEEDED_INPUT[kind] if key not in card.get("input", {})]
     if missing:
         raise ModelError(f"{path} lacks {', '.join(missing)}; docs/models.md describes a card")
     unknown = [name for name in EXPRESSIONS if kind == EXPRESSION_NET and name not in card["labels"]]
     if unknown:
         raise ModelError(f"{path}: labels lack {', '.join(unknown)}; needed: {', '.join(EXPRESSIONS)}, in any order")
-    if not any(name in card["files"] for name in WEIGHTS):
+    _check_files(card["files"], path)
+
+
+def _check_files(files: dict, path: Path) -> None:
+    for name, digest in files.items():
+        if Path(name).name != name or name == "..":
+            raise ModelError(f"{path}: a file's name has no folder in it, unlike {name!r}")
+        if not isinstance(digest, str) or not re.fullmatch("[0-9a-f]{64}", digest):
+            raise ModelError(f"{path}: [files] must give the sha256 of {name}, 64 hexadecimal digits")
+    if not any(name in files for name in WEIGHTS):
         raise ModelError(f"{path}: [files] lists none of {', '.join(WEIGHTS)} with its sha256")
 
 

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from crowdmood.errors import CrowdmoodError
 
 Rectangle = tuple[int, int, int, int]
+EXECUTORS = ("auto", "serial", "processes", "ray")
+MOST_WORKERS, MOST_ON_RAY = 1024, 100_000
 
 
 @dataclass(frozen=True)
@@ -57,17 +59,30 @@ class Options:
 class Execution:
     """Where and how the work is done; the rows are the same.
 
-    device: 'auto', 'cpu', 'cuda', 'cuda:N'; runtime: 'auto', 'openvino', 'onnx', 'torch'; workers: processes, 1 for
-    this one; threads: CPU threads in all, None for every core this process may use.
+    device: 'auto', 'cpu', 'cuda', 'cuda:N'; runtime: 'auto', 'openvino', 'onnx', 'torch'; workers: how many chunks are
+    scanned at a time, None for 1 or, on a cluster, as many as it has room for; threads: CPU threads in all, None for every
+    core this process may use; executor: 'serial', 'processes', 'ray', or 'auto' for processes where workers are several.
+    With 'ray', threads are those of one chunk (None for 1), ray_address is the cluster ('auto', 'local', host:port,
+    ray://host:port, None for $RAY_ADDRESS or 'auto') and gpus the part of a GPU that a chunk takes, 0..1.
     """
 
     device: str = "auto"
     runtime: str = "auto"
-    workers: int = 1
+    workers: int | None = None
     threads: int | None = None
+    executor: str = "auto"
+    ray_address: str | None = None
+    gpus: float = 0.0
 
     def __post_init__(self) -> None:
-        if not 1 <= self.workers <= 1024:
-            raise CrowdmoodError(f"workers must be from 1 to 1024, not {self.workers}")
+        if self.executor not in EXECUTORS:
+            raise CrowdmoodError(f"unknown executor '{self.executor}'; known: {', '.join(EXECUTORS)}")
+        most = MOST_ON_RAY if self.executor == "ray" else MOST_WORKERS
+        if self.workers is not None and not 1 <= self.workers <= most:
+            raise CrowdmoodError(f"workers must be from 1 to {most}, not {self.workers}")
         if self.threads is not None and self.threads < 1:
             raise CrowdmoodError(f"threads must be at least 1, not {self.threads}")
+        if not 0 <= self.gpus <= 1:
+            raise CrowdmoodError(f"gpus is the part of a GPU that a chunk takes, from 0 to 1, not {self.gpus:g}")
+        if self.executor != "ray" and (self.gpus or self.ray_address):
+            raise CrowdmoodError("--gpus and --ray-address are for clusters; add --executor ray")

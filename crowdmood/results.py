@@ -144,7 +144,7 @@ def find_run(results: str | Path | S3Folder, name: str) -> Run:
     known = catalog.fetch(
         results, "SELECT run, recording, path, started FROM runs ORDER BY started, run"
     ).to_pylist()
-    matches = [row for row in known if _matches(row, name)]
+    matches = [row for row in known if is_called(row, name)]
     if len(matches) == 1:
         return Run(matches[0]["run"], results)
     if matches:
@@ -181,7 +181,8 @@ def _so_far(results: Path | S3Folder, run: str) -> dict[str, int]:
     return catalog.fetch(results, counts, run).to_pylist()[0] | {"chunks_done": len(parts)}
 
 
-def _matches(row: dict[str, Any], name: str) -> bool:
+def is_called(row: dict[str, Any], name: str) -> bool:
+    """Whether a run with this row is meant by a name: the beginning of its id, or its recording's name or path."""
     recording = row["recording"]
     return row["run"].startswith(name) or name in (recording, Path(recording).stem, row["path"])
 

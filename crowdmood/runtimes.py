@@ -75,8 +75,11 @@ def load_network(model: Model, device: Device, per_request: int = 1) -> Network:
         runtime = "onnx"
     try:
         return RUNTIMES[runtime](model, device, per_request)
-    except (RuntimeError, ValueError, KeyError) as error:
-        raise ModelError(f"{model.kind} {model.name} cannot be loaded by {runtime}: {error}") from error
+    except ModelError:
+        raise
+    except Exception as error:  # a file that is none, or of another net: each library has its own words, often many lines
+        said = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        raise ModelError(f"{model.kind} {model.name} cannot be loaded by {runtime}: {said}") from error
 
 
 def _known(runtime: str) -> str:

@@ -10,6 +10,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -22,6 +23,7 @@ from crowdmood.files import cache_folder, write_aside
 if TYPE_CHECKING:
     from s3fs import S3FileSystem
 
+AT_ONCE = 16  # downloads
 FIRST_ANSWER_S = 8  # a server that says nothing for so long cannot be reached
 ADDRESS = re.compile(r"s3:/+(?P<path>[^/]+(/.*)?)")
 Entry = dict[str, Any]  # of s3fs: size, ETag, LastModified
@@ -46,7 +48,7 @@ class S3Folder:
 
         The same server, keys' profile and address give the same folder, so a killed analysis finds what it had.
         """
-        server = [_endpoint(), os.environ.get("AWS_PROFILE"), self.address]
+        server = [endpoint(), os.environ.get("AWS_PROFILE"), self.address]
         return cache_folder() / "s3" / hashlib.sha256(repr(server).encode()).hexdigest()[:16]
 
     def reach(self) -> None:
@@ -108,10 +110,13 @@ class S3Folder:
             _gathered(s3, (s3._put_file(str(path), f"{self._path}/{name}", **how) for name, path in files.items()))
 
     def download(self, files: Mapping[str, Path]) -> None:
-        """Download files: name in this folder -> path; each is there in full or not at all, one after the other."""
-        for name, path in files.items():
+        """Download files side by side: name in this folder -> path; each is there in full or not at all."""
+        def one(name: str, path: Path) -> None:
             with self._talk() as s3, write_aside(path) as aside:
                 s3.get_file(f"{self._path}/{name}", str(aside))
+
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            list(pool.map(one, files, files.values()))
 
     def remove(self, names: Iterable[str]) -> None:
         """Remove files."""
@@ -161,14 +166,15 @@ def _file_system(folder: S3Folder) -> S3FileSystem:
     try:
         import s3fs
     except ImportError as error:
-        raise ResultsError(f"{folder}: results on S3 need s3fs; `pip install 'crowdmood[s3]'`") from error
+        raise ResultsError(f"{folder}: S3 needs s3fs; `pip install 'crowdmood[s3]'`") from error
     # s3fs keeps one instance for the same arguments, so the server is one of them.
-    return s3fs.S3FileSystem(endpoint_url=_endpoint(), use_listings_cache=False,
+    return s3fs.S3FileSystem(endpoint_url=endpoint(), use_listings_cache=False,
                              config_kwargs={"connect_timeout": 4, "read_timeout": 60,
                                             "retries": {"mode": "standard", "max_attempts": 3}})
 
 
-def _endpoint() -> str | None:
+def endpoint() -> str | None:
+    """The server that s3:// leads to from here, None for AWS."""
     return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
 
 
@@ -198,7 +204,7 @@ def _code(error: BaseException) -> str | None:
 
 def _reason(error: BaseException, folder: S3Folder) -> str:
     """What is wrong, and what to do about it."""
-    name, server = type(error).__name__, _endpoint() or "AWS"
+    name, server = type(error).__name__, endpoint() or "AWS"
     detail = re.sub(r"\s+", " ", getattr(error, "strerror", None) or str(error)).strip().rstrip(".")
     if _code(error) == "NoSuchBucket":
         return f"there is no bucket '{folder.address.split('/')[2]}' at {server}"

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from crowdmood import tables
+from crowdmood.clock import format_time
 from crowdmood.expressions import (
     CropSettings,
     Expressions,
@@ -31,8 +32,10 @@ from crowdmood.models import EXPRESSION_NET, find_model
 from crowdmood.options import Options
 from crowdmood.own_detector import find_detector
 from crowdmood.runtimes import Device, Network, load_network
+from crowdmood.s3 import S3Folder
 from crowdmood.signature import SIGNATURE_BYTES, signature
-from crowdmood.video import DecodeCount, FrameBatch, Recording, decode, read_ahead
+from crowdmood.uploads import upload_part
+from crowdmood.video import DecodeCount, FrameBatch, Recording, decode, get_ready, read_ahead
 
 CHUNK_S = 30.0
 BATCH_CPU, BATCH_CUDA = 4, 32  # frames looked at together, at least one per thread on the CPU ...
@@ -47,6 +50,9 @@ class Chunk:
 
     number: int
     frames: np.ndarray
+
+    def __str__(self) -> str:
+        return f"from {format_time(self.number * CHUNK_S)} on"
 
 
 @dataclass(frozen=True)
@@ -84,24 +90,27 @@ class Eyes:
 
 @dataclass(frozen=True)
 class Scan:
-    """Work for an executor: ``scan(chunks)`` scans chunks of one recording into a results folder."""
+    """Work for an executor: ``scan(chunks)`` scans chunks of one recording into a results folder, here or on S3."""
 
     recording: Recording
     options: Options
     device: Device
-    results: Path
+    results: Path | S3Folder
     run: str
 
+    def __str__(self) -> str:
+        return self.recording.path.name
+
     def __call__(self, chunks: Sequence[Chunk]) -> Iterator[Outcome]:
+        get_ready()  # the decoder's process, while the networks are loaded
         eyes = open_eyes(self.options, self.device)
         counts = {chunk.number: DecodeCount() for chunk in chunks}
         with read_ahead(self._pictures(chunks, counts)) as pictures:
             for number, batches in groupby(pictures, key=itemgetter(0)):
                 rows = look((batch for _, batch in batches if batch is not None), eyes)
-                tables.write_part(self.results, self.run, number,
-                                  tables.part_table("frames", self.run, frame_columns(rows)),
-                                  tables.part_table("faces", self.run, face_columns(rows)),
-                                  **count_columns(counts[number]))
+                write = upload_part if isinstance(self.results, S3Folder) else tables.write_part
+                write(self.results, self.run, number, tables.part_table("frames", self.run, frame_columns(rows)),
+                      tables.part_table("faces", self.run, face_columns(rows)), **count_columns(counts[number]))
                 yield Outcome(number, len(rows.frame), len(rows.faces))
 
     def _pictures(self, chunks: Sequence[Chunk], counts: dict) -> Iterator[tuple[int, FrameBatch | None]]:

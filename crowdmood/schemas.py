@@ -217,6 +217,7 @@ RUNS = _schema(
     _field("faces", LONG, "faces", "rows in faces", True),
     _field("persons", LONG, "persons", "rows in persons", True),
     _field("seconds", DOUBLE, "s", "how long the run took", True),
+    _field("erased", INT, "persons", "persons that were erased from the run on request; NULL: none", True),
 )
 
 TABLES: dict[str, pa.Schema] = {

@@ -1,4 +1,4 @@
-"""Where the folders that ship with the package lie: models and reports."""
+"""Where the folders that ship with the package lie: models, reports and jobs."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ PACKAGE = Path(__file__).resolve().parent
 
 
 def shipped(name: str) -> Path:
-    """The folder ``models`` or ``reports``: inside an installed package, beside it in a checkout."""
+    """The folder ``models``, ``reports`` or ``jobs``: inside an installed package, beside it in a checkout."""
     inside = PACKAGE / name
     return inside if inside.is_dir() else PACKAGE.parent / name

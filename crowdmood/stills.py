@@ -29,6 +29,8 @@ def recording_of(info: Mapping[str, Any], video: str | Path | None = None) -> Re
     """
     path = Path(video) if video is not None else Path(info["path"])
     name = info["recording"]
+    if video is None and info["path"].startswith("s3:"):
+        raise VideoError(f"{name} is on S3 ({info['path']}): download it, and {WHERE}")
     if not path.is_file():
         raise VideoError(f"{path}: there is no such file" if video is not None
                          else f"{name} is no longer at {path}; {WHERE}")

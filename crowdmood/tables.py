@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,14 +25,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from crowdmood.errors import ResultsError
-from crowdmood.files import write_aside
+from crowdmood.files import why, write_aside
 from crowdmood.schemas import FACES, FRAMES, PARTS, PERSONS, RUNS, SCHEMA_VERSION, TIMELINE, part_table
+from crowdmood.staging import committed
 
 if TYPE_CHECKING:
     from crowdmood.persons import Links
 
-__all__ = ["SCHEMA_VERSION", "complete", "part_numbers", "part_counts", "part_path", "part_table", "parts_done", "read_parts",
-           "read_run", "remove_parts", "table_path", "write_part", "write_run", "write_table"]
+__all__ = ["SCHEMA_VERSION", "complete", "drop_parts", "is_whole", "part_counts", "part_numbers", "part_path", "part_table", "parts_done",
+           "read_parts", "read_run", "remove_parts", "table_path", "write_part", "write_run", "write_summaries", "write_table"]
 
 ROW_GROUP = 122_880  # rows; what DuckDB takes at once
 
@@ -78,16 +79,17 @@ def part_counts(results: Path, run: str) -> dict[str, int]:
 
 def parts_done(results: Path, run: str) -> set[int]:
     """Chunks whose parts are whole. A part that is empty, cut short or lacks its sister is removed."""
-    done = set()
-    with _writing(results):
-        for chunk in {number for table in PARTS for number in part_numbers(results, table, run)}:
-            parts = [part_path(results, table, run, chunk) for table in PARTS]
-            if all(map(_is_whole, parts)):
-                done.add(chunk)
-            else:
-                for part in parts:
-                    part.unlink(missing_ok=True)
+    known = {number for table in PARTS for number in part_numbers(results, table, run)}
+    done = {chunk for chunk in known if all(is_whole(part_path(results, table, run, chunk)) for table in PARTS)}
+    drop_parts(results, run, known - done)
     return done
+
+
+def drop_parts(results: Path, run: str, chunks: Iterable[int]) -> None:
+    """Remove the parts of some chunks, which are then to be done again. Raises ResultsError."""
+    with _writing(results):
+        for part in [part_path(results, table, run, chunk) for chunk in chunks for table in PARTS]:
+            part.unlink(missing_ok=True)
 
 
 def read_parts(results: Path, run: str, table: str, columns: list[str]) -> dict[str, np.ndarray]:
@@ -116,10 +118,12 @@ def write_run(results: Path, row: Mapping[str, Any]) -> None:
 
 def read_run(results: Path, run: str) -> dict[str, Any] | None:
     """A run's row as written (options and models as dicts), or None."""
-    path = table_path(results, "runs", run)
-    if not _is_whole(path):
-        return None
-    return decode_row(path)
+    for folder in (committed(results, run), results):
+        path = table_path(folder, "runs", run)
+        if is_whole(path):
+            with suppress(FileNotFoundError):  # moved or removed since
+                return decode_row(path)
+    return None
 
 
 def decode_row(source: Path | pa.NativeFile) -> dict[str, Any]:
@@ -147,8 +151,10 @@ def complete(results: Path, run: str, links: Links, **facts: Any) -> None:
             table: renames.enter_context(write_aside(table_path(results, table, run)))
             for table in ("timeline", "persons", "frames", "faces")
         }
-        counts = _write_final(results, run, links, asides)
-    write_run(results, row | facts | counts | {"status": "complete", "error": None})
+        counts = {"faces": write_table(asides["faces"], FACES, _linked_faces(results, run, links))}
+        counts |= write_summaries(results, run, _cut_frames(results, run, links), asides)
+    done = {"chunks_done": len(part_numbers(results, "faces", run)), "status": "complete", "error": None}
+    write_run(results, row | facts | counts | done)
     remove_parts(results, run)
 
 
@@ -157,10 +163,8 @@ def remove_parts(results: Path, run: str) -> None:
     with _writing(results):
         for table in PARTS:
             folder = Path(results) / table / f"run={run}"
-            for path in [*folder.glob("part-*.parquet"), *folder.glob(".*.tmp")]:
+            for path in [*folder.glob("part-*.parquet"), *folder.glob(".*.tmp"), *Path(results).glob(f"*/.run={run}.parquet.*.tmp")]:
                 path.unlink(missing_ok=True)
-        for path in Path(results).glob(f"*/.run={run}.parquet.*.tmp"):
-            path.unlink(missing_ok=True)
         if (folder := Path(results) / "frames" / f"run={run}").is_dir():
             folder.rmdir()
 
@@ -187,26 +191,22 @@ def _regrouped(tables: Iterable[pa.Table], plain: pa.Schema) -> Iterator[pa.Tabl
         yield held.combine_chunks()
 
 
-def _write_final(results: Path, run: str, links: Links, asides: Mapping[str, Path]) -> dict[str, int]:
-    """Write the four tables to `asides`; the counts for the run's row."""
-    faces = write_table(asides["faces"], FACES, _linked_faces(results, run, links))
+def write_summaries(results: Path, run: str, scanned: pa.Table, paths: Mapping[str, Path]) -> dict[str, int]:
+    """Write frames, persons and timeline from the finished faces; returns counts for the run's row.
+
+    scanned: FRAMES_PART's columns but signature, and cut. paths: where faces lie and where the others go.
+    """
     with duckdb.connect() as database:
         # One thread: the order in which DuckDB adds floats, and so their last bits, is always the same.
         database.execute("SET threads = 1")
         database.execute("SET temp_directory = ?", [str(Path(results) / ".tmp")])
-        database.register("scanned", _cut_frames(results, run, links))
+        database.register("scanned", scanned)
         database.register("recording", pq.ParquetFile(table_path(results, "runs", run)).read())
-        database.from_parquet(str(asides["faces"])).create_view("faces")
-        frames = _write_query(database, "frames", asides["frames"], FRAMES)
-        database.from_parquet(str(asides["frames"])).create_view("frames")
-        persons = _write_query(database, "persons", asides["persons"], PERSONS)
-        _write_query(database, "timeline", asides["timeline"], TIMELINE)
-    return {
-        "faces": faces,
-        "persons": persons,
-        "frames_analyzed": frames,
-        "chunks_done": len(part_numbers(results, "faces", run)),
-    }
+        database.from_parquet(str(paths["faces"])).create_view("faces")
+        frames = _write_query(database, "frames", paths["frames"], FRAMES)
+        database.from_parquet(str(paths["frames"])).create_view("frames")
+        _write_query(database, "timeline", paths["timeline"], TIMELINE)
+        return {"frames_analyzed": frames, "persons": _write_query(database, "persons", paths["persons"], PERSONS)}
 
 
 def _write_query(database: duckdb.DuckDBPyConnection, table: str, path: Path, schema: pa.Schema) -> int:
@@ -278,7 +278,7 @@ def _numpy(column: pa.ChunkedArray) -> np.ndarray:
     return column.to_numpy()
 
 
-def _is_whole(path: Path) -> bool:
+def is_whole(path: Path) -> bool:
     """Whether a Parquet file is there and reaches to its last byte, where its index is."""
     try:
         pq.read_metadata(path)
@@ -296,5 +296,5 @@ def _writing(results: Path) -> Iterator[None]:
     """Turn what the operating system refuses (no space, no permission) into a ResultsError."""
     try:
         yield
-    except OSError as error:
-        raise ResultsError(f"results folder {results} cannot be written: {error.strerror or error}") from error
+    except (OSError, duckdb.IOException, duckdb.TransactionException) as error:
+        raise ResultsError(f"results folder {results} cannot be written: {why(error)}") from error

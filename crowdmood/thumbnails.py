@@ -21,6 +21,7 @@ from crowdmood.video import Recording
 MOST = 12
 WIDTH, QUALITY = 352, 72  # pixels, JPEG
 GONE = "the recording is no longer where it was, or has changed; --video PATH says where it is now"
+ERASED = "persons were erased from this run, so their faces could not be covered"
 NEAR_S = 0.6  # faces found this near in time are covered too: one that was missed in this very frame is there
 FRAMES = """
 SELECT peak_s, arg_min(frame, (abs(time_s - peak_s), frame)) AS frame
@@ -42,6 +43,8 @@ def thumbnails(run: Run, moments: Sequence[dict[str, Any]], show_faces: bool = F
     peaks = sorted({float(moment["peak_s"]) for moment in moments[:MOST]})
     if not peaks:
         return {}, ""
+    if run.info.get("erased"):
+        return {}, ERASED
     values = {"peaks": peaks}
     wanted = {row["frame"]: row["peak_s"] for row in catalog.fetch(run.results, FRAMES, run.id, values).to_pylist()}
     rows = [] if show_faces else catalog.fetch(run.results, BOXES, run.id, values).to_pylist()

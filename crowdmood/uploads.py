@@ -19,18 +19,20 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from time import monotonic
+from tempfile import TemporaryDirectory
+from time import monotonic, sleep
 from typing import Any
 
 import pyarrow as pa
 
 from crowdmood import tables
-from crowdmood.errors import ResultsError
+from crowdmood.errors import ResultsError, RunBusy
 from crowdmood.s3 import S3Folder, same
 from crowdmood.schemas import PARTS, TABLES
 
 LEASE = timedelta(minutes=15)  # a machine that has been silent for so long no longer counts
 RENEW_S = 60.0
+PAUSES_S = (1, 4, 15, 40)
 
 
 def read_row(folder: S3Folder, run: str) -> dict[str, Any] | None:
@@ -137,6 +139,25 @@ def uploading(folder: S3Folder, run: str) -> Iterator[Upload]:
             folder.remove([_lease(run)])
 
 
+def upload_part(folder: S3Folder, run: str, chunk: int, frames: pa.Table, faces: pa.Table, **counts: int) -> None:
+    """`tables.write_part` straight to S3, for machines that do not go on with the run. An outage of a minute is sat out."""
+    with TemporaryDirectory(prefix="crowdmood-") as local:
+        tables.write_part(Path(local), run, chunk, frames, faces, **counts)
+        for table in PARTS:  # frames before faces: a chunk is finished where its part of faces is
+            path = tables.part_path(Path(local), table, run, chunk)
+            _upload_patiently(folder, path.relative_to(local).as_posix(), path)
+
+
+def _upload_patiently(folder: S3Folder, name: str, path: Path) -> None:
+    for pause in (*PAUSES_S, None):
+        try:
+            return folder.upload({name: path})
+        except ResultsError:
+            if pause is None:
+                raise
+            sleep(pause)
+
+
 def upload_report(folder: S3Folder, report: Path) -> str:
     """Upload the files of a local report folder, index.html last; returns the address of index.html."""
     index = report / "index.html"
@@ -157,12 +178,12 @@ def _take_lease(folder: S3Folder, run: str) -> None:
         age = datetime.now(UTC) - entry["LastModified"]
         if other != _owner(folder) and age < LEASE:
             left = LEASE - age
-            raise ResultsError(
+            raise RunBusy(
                 f"run {run} is being analyzed by {json.loads(other)['host']}; wait for it or stop it (if it was killed, go on "
                 f"in {left.seconds // 60 + 1} min or remove {folder}/{name})")
         return folder.write(name, _owner(folder), IfMatch=entry["ETag"])
     except (FileNotFoundError, FileExistsError, TypeError) as error:  # given up, or taken, while we looked
-        raise ResultsError(f"run {run} was just being analyzed by another machine; try again") from error
+        raise RunBusy(f"run {run} was just being analyzed by another machine; try again") from error
 
 
 def _owner(folder: S3Folder) -> bytes:

@@ -21,6 +21,10 @@ SQL_TYPES = {
 }
 
 
+# Columns that came later than the first files of the present schema version.
+LATER = {"runs": ("erased",)}
+
+
 def catalog_statements(results: str) -> list[str]:
     """What makes the catalog of a folder (a path or an s3 address): views that look for files when they are asked."""
     statements = []
@@ -40,7 +44,7 @@ def view(table: str, whole: str | None, parts: str | None) -> str:
     if parts:
         selects.append(f"SELECT {_columns(table, PARTS[table].names)} FROM {parts}")
     if whole:
-        selects.append(f"SELECT {_columns(table, TABLES[table].names)} FROM {whole}")
+        selects.append(f"SELECT {_columns(table, TABLES[table].names)} FROM {_filled(table, whole)}")
     return " UNION ALL ".join(selects) or f"SELECT {_columns(table, ())} WHERE false"
 
 
@@ -78,6 +82,12 @@ def _columns(table: str, present: Sequence[str]) -> str:
         f"CAST({field.name if field.name in present else 'NULL'} AS {sql_type(field)}) AS {field.name}"
         for field in TABLES[table]
     )
+
+
+def _filled(table: str, source: str) -> str:
+    """The source with NULL in columns that its files may lack, also when all of them do."""
+    lacking = ", ".join(f"CAST(NULL AS {sql_type(TABLES[table].field(name))}) AS {name}" for name in LATER.get(table, ()))
+    return f"(FROM {source} UNION ALL BY NAME SELECT {lacking} WHERE false)" if lacking else source
 
 
 def _globbed(results: str, table: str) -> tuple[str, str | None]:

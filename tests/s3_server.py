@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import parse_qs
 
+import pytest
 from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Response
@@ -63,7 +66,7 @@ class Server:
         if self._held(method, path):
             self._held = lambda method, path: False
             self._arrived.set()
-            self._released.wait(60)
+            self._released.wait(300)
         if self.refuses(method, path):
             return Response("down for a moment", 503)(environ, start_response)
         query = parse_qs(environ.get("QUERY_STRING", ""))
@@ -71,3 +74,32 @@ class Server:
         prefix = query.get("prefix", [""])[0] if "list-type" in query else None
         self.requests.append(Request(method, path, sum(map(len, answer)), prefix))
         return answer
+
+
+@contextmanager
+def serving(home: Path) -> Iterator[Server]:
+    """A server; the environment leads this process and its children to it. home: an empty folder."""
+    server = Server()
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            patch.delenv(name)
+        patch.setenv("AWS_ENDPOINT_URL", server.url)
+        patch.setenv("AWS_ACCESS_KEY_ID", "key")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        patch.setenv("AWS_CONFIG_FILE", str(home / "config"))
+        patch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(home / "credentials"))
+        patch.delenv("CROWDMOOD_RESULTS", raising=False)
+        yield server
+        server.stop()
+
+
+def new_bucket(server: Server, name: str) -> str:
+    """An empty bucket, and all of the server's requests forgotten."""
+    import s3fs
+
+    s3fs.S3FileSystem(endpoint_url=server.url).mkdir(name)
+    server.refuses = lambda method, path: False
+    server.forget()
+    return name

@@ -6,34 +6,27 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 import crowdmood
 from crowdmood.errors import VideoError
-from tests.clips import repeat
 
-SETTINGS = {"sample_fps": 2.0, "imgsz": 320}
-FLAGS = ["--sample-fps", "2", "--imgsz", "320", "--no-report", "--quiet"]
-
-
-@pytest.fixture(scope="module")
-def long_clip(clip, tmp_path_factory) -> Path:
-    """The demo clip ten times over, 120 s: four chunks."""
-    return repeat(clip, tmp_path_factory.mktemp("clips") / "long.mp4", 120)
-
-
-@pytest.fixture(scope="module")
-def unbroken(long_clip, tmp_path_factory):
-    """A run that nothing disturbed."""
-    return crowdmood.analyze(long_clip, results=tmp_path_factory.mktemp("unbroken"), **SETTINGS)
+SETTINGS = {"sample_fps": 1.0, "imgsz": 320}
+FLAGS = ["--sample-fps", "1", "--imgsz", "320", "--no-report", "--quiet"]
 
 
 def digests(results: Path) -> dict[str, str]:
     """The tables of a results folder (not the run's row, which holds clock times) and their content."""
     return {str(path.relative_to(results)): hashlib.sha256(path.read_bytes()).hexdigest()
             for path in sorted(results.rglob("*.parquet")) if path.parent.name != "runs"}
+
+
+def times(results: Path) -> dict[Path, int]:
+    """When each table, the run's row included, was written."""
+    return {path: path.stat().st_mtime_ns for path in results.rglob("*.parquet")}
 
 
 def command(clip: Path, results: Path, *more: str) -> list[str]:
@@ -59,17 +52,16 @@ def test_people_are_found_and_read(clip, tmp_path):
 
 
 def test_running_again_does_nothing_and_gives_the_same_run(unbroken, long_clip):
-    before = digests(unbroken.results)
-    start = time.perf_counter()
+    before, written = digests(unbroken.results), times(unbroken.results)
     again = crowdmood.analyze(long_clip, results=unbroken.results, **SETTINGS)
     assert again.id == unbroken.id and digests(unbroken.results) == before
-    assert time.perf_counter() - start < 10
+    assert times(unbroken.results) == written, "done again"
 
 
 def test_other_options_are_another_run(unbroken, long_clip, tmp_path):
     other = crowdmood.analyze(long_clip, results=tmp_path, end_s=2.0, **SETTINGS)
     assert other.id != unbroken.id
-    assert other.frames["frame"].to_pylist() == unbroken.frames["frame"].to_pylist()[:4]
+    assert other.frames["frame"].to_pylist() == unbroken.frames["frame"].to_pylist()[:2]
 
 
 @pytest.mark.slow
@@ -88,8 +80,10 @@ def test_a_killed_analysis_goes_on_where_it_was(unbroken, long_clip, tmp_path):
     assert 1 <= len(parts) < 4, "killed too late to show anything"
 
     process = subprocess.Popen(command(long_clip, tmp_path), stderr=subprocess.PIPE)
-    wait_for(lambda: len(list(tmp_path.glob("faces/run=*/part-*.parquet"))) > len(parts), process)
-    assert {path: path.stat().st_mtime_ns for path in parts} == parts, "finished chunks were done again"
+    wait_for(lambda: set(tmp_path.glob("faces/run=*/*.parquet")) - set(parts), process)
+    for path, written in parts.items():
+        with suppress(FileNotFoundError):  # all parts have been put together meanwhile
+            assert path.stat().st_mtime_ns == written, "finished chunks were done again"
     assert process.wait() == 0
     assert digests(tmp_path) == digests(unbroken.results)
 
@@ -102,7 +96,7 @@ def test_killing_the_parent_ends_its_workers(long_clip, tmp_path):
     assert children
     process.send_signal(signal.SIGKILL)
     process.wait()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while any(alive(pid) for pid in children):
         assert time.monotonic() < deadline, "workers outlive the killed parent"
         time.sleep(0.1)

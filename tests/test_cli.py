@@ -21,7 +21,7 @@ def test_help_loads_nothing_heavy():
     assert "analyze" in done.stdout
 
 
-COMMANDS = ["analyze", "report", "moments", "sql", "runs", "demo", "models", "train", "evaluate", "doctor",
+COMMANDS = ["analyze", "report", "moments", "sql", "runs", "runs rm", "runs prune", "runs erase-person", "demo", "models", "train", "evaluate", "doctor",
             "train expression", "train detector", "evaluate expression", "evaluate detector", "evaluate end-to-end"]
 
 

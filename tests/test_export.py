@@ -22,6 +22,7 @@ from crowdmood.results import Run
 from crowdmood.schemas import TABLES
 from tests import browser
 from tests.big_runs import BIG, make_big_run
+from tests.forks import forked
 from tests.made_runs import (
     EMPTY,
     FRAMES,
@@ -347,8 +348,7 @@ def test_errors_are_one_sentence(run, tmp_path):
 
 
 def crowdmood_export(run: Run, *words: str) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, "-m", "crowdmood", "export", RUN, "--results", str(run.results), *words],
-                          capture_output=True, text=True, encoding="utf-8", check=False)
+    return forked.crowdmood("export", RUN, "--results", run.results, *words)
 
 
 def test_the_command_takes_the_format_from_the_files_name(run, tmp_path):

@@ -1,3 +1,7 @@
+import signal
+import subprocess
+import sys
+
 import pytest
 
 from crowdmood.files import sha256_of, write_aside
@@ -23,6 +27,21 @@ def test_a_failure_leaves_the_old_file_and_nothing_beside_it(tmp_path):
         raise ValueError("half way")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_killed_writer_left_is_removed_by_the_next_and_by_no_other(tmp_path):
+    path = tmp_path / "talk [1].parquet"
+    script = ("import os, signal, sys\nfrom crowdmood.files import write_aside\n"
+              "with write_aside(sys.argv[1]) as aside:\n    aside.write_text('half')\n    os.kill(os.getpid(), signal.SIGKILL)")
+    assert subprocess.run([sys.executable, "-c", script, path], check=False).returncode == -signal.SIGKILL
+    left, = tmp_path.iterdir()
+    assert left.read_text() == "half"
+    with write_aside(path) as one:
+        assert not left.exists()
+        with write_aside(path) as other:
+            other.write_text("other")
+        one.write_text("one")
+    assert list(tmp_path.iterdir()) == [path] and path.read_text() == "one"
 
 
 def test_sha256_of_known_content(tmp_path):

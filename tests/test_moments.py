@@ -24,6 +24,7 @@ from crowdmood.moments import find_moments
 from crowdmood.persons import Links
 from crowdmood.results import Run, find_run
 from crowdmood.video import decode, probe
+from tests.forks import forked
 from tests.made_runs import RUN, STARTED, run_row
 from tests.videos import Clip, _add_stream, _frames, read, write
 
@@ -115,8 +116,7 @@ def make_planted(results: Path, path: Path) -> None:
 
 
 def moments(results: Path, *arguments: object) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, "-m", "crowdmood", "moments", RUN, "--results", str(results), *map(str, arguments)],
-                          capture_output=True, text=True, timeout=120, check=False)
+    return forked.crowdmood("moments", RUN, "--results", results, *arguments)
 
 
 def test_planted_moments_are_found_in_order(results):

@@ -11,7 +11,6 @@ import torch
 from safetensors.torch import load_file
 
 import crowdmood
-from crowdmood.demo import write_clip
 from crowdmood.errors import ModelError
 from crowdmood.expressions import load_classifier
 from crowdmood.labels import EXPRESSIONS
@@ -108,11 +107,10 @@ def test_an_own_classifier_gets_its_input_and_its_labels_their_order(tmp_path, f
     np.testing.assert_allclose(found, np.stack([by_label[name] for name in EXPRESSIONS], 1), atol=1e-4)
 
 
-def test_an_own_classifier_and_an_own_detector_analyze_a_recording(tmp_path, face_pt):
-    write_clip(tmp_path / "demo.mp4")
-    run = crowdmood.analyze(tmp_path / "demo.mp4", results=tmp_path / "r", end_s=1.0, detector=str(face_pt),
+def test_an_own_classifier_and_an_own_detector_analyze_a_recording(clip, tmp_path, face_pt):
+    run = crowdmood.analyze(clip, results=tmp_path / "r", end_s=1.0, detector=str(face_pt),
                             expression=str(own_folder(tmp_path / "mine", "torchscript")))
-    ours = crowdmood.analyze(tmp_path / "demo.mp4", results=tmp_path / "r", end_s=1.0)
+    ours = crowdmood.analyze(clip, results=tmp_path / "r", end_s=1.0)
     assert run.id != ours.id
     assert "mine" in run.info["models"] and "mine" not in ours.info["models"]
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import shutil
+from functools import cache
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
-from crowdmood.answers import figures
+from crowdmood import answers
 from crowdmood.canvas import save, spread
 from crowdmood.curves import Curves, curves_of, outline, stretches, ticks, windows_of
 from crowdmood.drawing import synchrony_paths
@@ -18,17 +21,16 @@ from crowdmood.palette import DIVERGING, EXPRESSION_COLOURS, STACK_ORDER, UNREAD
 from crowdmood.plots import timeline
 from crowdmood.report import PICTURES, build_report
 from crowdmood.results import Run
-from tests.big_runs import BIG, make_big_run
-from tests.made_runs import EMPTY, FRAMES, RUN, make_run
+from tests.big_runs import BIG
+from tests.made_runs import EMPTY, FRAMES, RUN
 from tests.pages import coloured, picture
+
+figures = cache(answers.figures)
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory) -> Run:
-    results = tmp_path_factory.mktemp("results")
-    make_run(results)
-    build_report(Run(RUN, results))
-    return Run(RUN, results)
+def run(reported, tmp_path_factory) -> Run:
+    return Run(RUN, Path(shutil.copytree(reported, tmp_path_factory.mktemp("run") / "results")))
 
 
 def test_the_picture_shows_each_expression_as_large_as_it_is(run):
@@ -98,12 +100,11 @@ def test_the_heat_map_paints_absence_and_unread_cells(run):
     assert unread == pytest.approx(share * 3 * row * 0.9 * 1600, rel=0.15)
 
 
-def test_synchrony_is_drawn_from_its_windows(tmp_path):
-    make_big_run(tmp_path, 12, 240, 2)
-    run = Run(BIG, tmp_path)
+def test_synchrony_is_drawn_from_its_windows(crowd_reported):
+    run = Run(BIG, crowd_reported)
     windows = windows_of(figures(run)["synchrony"])
     assert len(windows.start) > 5 and windows.significant.any()
-    pixels = picture(build_report(run).with_name("synchrony.png"))
+    pixels = picture(run.report.with_name("synchrony.png"))
     assert coloured(pixels, "#245EA8") > 200  # the significant ones
     paths = synchrony_paths(windows, (0.0, 240.0))
     assert paths["sure"].count("M") == windows.significant.sum() and paths["dots"].count("M") == (~windows.significant).sum()

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from fractions import Fraction
 from pathlib import Path
@@ -29,6 +28,7 @@ from crowdmood.results import find_run
 from crowdmood.video import Sampling, decode, probe, select
 from tests import videos
 from tests.films import Face, add_sound, click_times, made_run, read_film, sound_packets
+from tests.forks import CROWDMOOD, forked
 from tests.videos import Clip, draw, write
 
 FAST = Look(crf=16)
@@ -304,16 +304,26 @@ def test_height_scales_picture_boxes_and_covers(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def demo_run(clip, tmp_path_factory):
+def demo_run(once, clip):
     """The first 7.5 s of the demo clip, analyzed by the real models."""
-    results = tmp_path_factory.mktemp("results")
-    return analysis.analyze(clip, Options(end_s=7.5), Execution(threads=1), results)
+    results = once("demo-run", lambda folder: analysis.analyze(clip, Options(end_s=7.5), Execution(threads=1), folder))
+    return find_run(results, "demo.mp4")
+
+
+@pytest.fixture(scope="module")
+def anonymized(once, demo_run):
+    """anonymized(way): its film without faces."""
+    def film(way: str) -> Path:
+        look = Look(anonymize=way, boxes=False, curve=False)
+        return once(f"demo-{way}", lambda folder: render(demo_run, folder / "film.mp4", look)) / "film.mp4"
+
+    return film
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("way", ["pixelate", "blur"])
-def test_our_own_detector_finds_no_face_in_an_anonymized_film(demo_run, tmp_path, way):
-    film = render(demo_run, tmp_path / "film.mp4", Look(anonymize=way, boxes=False, curve=False)).path
+def test_our_own_detector_finds_no_face_in_an_anonymized_film(demo_run, anonymized, tmp_path, way):
+    film = anonymized(way)
     assert len(probe(film)) == 188  # only what was analyzed
     again = analysis.analyze(film, Options(sample_fps=4), Execution(threads=1), tmp_path / "again")
     assert demo_run.info["faces"] > 100
@@ -322,8 +332,8 @@ def test_our_own_detector_finds_no_face_in_an_anonymized_film(demo_run, tmp_path
 
 
 @pytest.mark.slow
-def test_anonymized_faces_differ_from_the_source_in_every_frame(demo_run, clip, tmp_path):
-    images = read_film(render(demo_run, tmp_path / "film.mp4", Look(anonymize="pixelate", boxes=False, curve=False)).path).images
+def test_anonymized_faces_differ_from_the_source_in_every_frame(demo_run, anonymized, clip):
+    images = read_film(anonymized("pixelate")).images
     recording, pieces = probe(clip), shown(sightings(demo_run))
     checked = 0
     for batch in decode(recording, select(recording, Sampling(None), 0, 7.5), batch=4):
@@ -358,9 +368,8 @@ def test_anonymizing_is_confined_to_what_was_analyzed(tmp_path):
         render(run, tmp_path / "other.mp4", Look(anonymize="pixelate", start_s=1.5))
 
 
-def command(*words, folder: Path, **more) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, "-m", "crowdmood", "render", *map(str, words)], cwd=folder, text=True,
-                          capture_output=True, check=False, env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}, **more)
+def command(*words, folder: Path) -> subprocess.CompletedProcess:
+    return forked.crowdmood("render", *words, cwd=folder)
 
 
 def test_the_command_says_where_the_film_is_and_replaces_nothing(tmp_path):
@@ -407,19 +416,19 @@ def test_a_recording_that_moved_or_changed_is_a_sentence(tmp_path):
 
 
 def test_killed_in_the_middle_nothing_lies_under_the_name(tmp_path):
-    recording = write(tmp_path / "long.mp4", Clip(numbers=range(600), size=(640, 480)))
+    recording = write(tmp_path / "long.mp4", Clip(numbers=range(400), size=(640, 480)))
     made_run(tmp_path / "results", recording, [0], [])
-    process = subprocess.Popen([sys.executable, "-m", "crowdmood", "render", "long.mp4", "--results", "results", "-o", "film.mp4"],
-                               cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
-                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while not list(tmp_path.glob(".film.mp4.*.tmp")):  # it is made with the first frame, and 599 are to come
-        assert process.poll() is None, "it was done before it could be killed"
+    process = forked.start(CROWDMOOD, ["render", "long.mp4", "--results", "results", "-o", "film.mp4"], cwd=tmp_path)
+    deadline = time.monotonic() + 240
+    while not list(tmp_path.glob(".film.mp4.*.tmp")):  # it is made with the first frame, and 399 are to come
+        assert not (tmp_path / "film.mp4").exists(), "it was done before it could be killed"
+        assert time.monotonic() < deadline, process.says("stderr")
         time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    os.kill(process.pid, signal.SIGKILL)
+    assert process.wait().returncode == -signal.SIGKILL
     assert not (tmp_path / "film.mp4").exists()
     done = command("long.mp4", "--results", "results", "-o", "film.mp4", folder=tmp_path)
-    assert done.returncode == 0 and len(probe(tmp_path / "film.mp4")) == 600
+    assert done.returncode == 0 and len(probe(tmp_path / "film.mp4")) == 400
 
 
 def test_an_unfinished_run_and_a_full_disk_are_sentences(tmp_path):

@@ -7,16 +7,18 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from crowdmood import tables
-from crowdmood.answers import MOST_PERSONS, figures, headline
+from crowdmood import answers, tables
+from crowdmood.answers import MOST_PERSONS
 from crowdmood.comparison import compare_runs
 from crowdmood.errors import ResultsError, VideoError
 from crowdmood.files import sha256_of
@@ -29,16 +31,16 @@ from crowdmood.segments import read_segments
 from crowdmood.sql_reports import report_sql, shipped_reports
 from crowdmood.thumbnails import MOST as MOST_MOMENTS
 from tests.big_runs import BIG, make_big_run
+from tests.forks import forked
 from tests.made_runs import FRAMES, RUN, make_parts, make_run
 from tests.pages import EVIL, Page, crowd_run, picture
 
+figures, headline = cache(answers.figures), cache(answers.headline)
+
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory) -> Run:
-    results = tmp_path_factory.mktemp("results")
-    make_run(results)
-    build_report(Run(RUN, results))
-    return Run(RUN, results)
+def run(reported, tmp_path_factory) -> Run:
+    return Run(RUN, Path(shutil.copytree(reported, tmp_path_factory.mktemp("run") / "results")))
 
 
 def percent(share: float, digits: int = 0) -> str:
@@ -128,12 +130,9 @@ def test_cards_have_value_interval_and_who_stands_behind_them(run, measure):
 
 
 @pytest.fixture(scope="module")
-def crowd(tmp_path_factory) -> Run:
+def crowd(crowd_reported, tmp_path_factory) -> Run:
     """Twelve persons over four minutes with a planted moment: with synchrony, moments and a heat map."""
-    results = tmp_path_factory.mktemp("crowd")
-    make_big_run(results, 12, 240, 2)
-    build_report(Run(BIG, results))
-    return Run(BIG, results)
+    return Run(BIG, Path(shutil.copytree(crowd_reported, tmp_path_factory.mktemp("crowd") / "results")))
 
 
 def test_moments_are_those_of_sql_strongest_first(crowd):
@@ -283,12 +282,12 @@ def test_figures_of_fewer_persons_than_asked_are_few(crowd, tmp_path):
 
 
 def crowdmood(*arguments: str, results: Path):
-    return subprocess.run([sys.executable, "-m", "crowdmood", "report", *arguments], capture_output=True, text=True,
-                          check=False, timeout=120, env=os.environ | {"CROWDMOOD_RESULTS": str(results)})
+    return forked.crowdmood("report", *arguments, CROWDMOOD_RESULTS=str(results))
 
 
 def test_the_command_builds_the_newest_run_and_prints_the_path(run):
-    ended = crowdmood(results=run.results)
+    ended = subprocess.run([sys.executable, "-m", "crowdmood", "report"], capture_output=True, text=True, check=False,
+                           env=os.environ | {"CROWDMOOD_RESULTS": str(run.results)})
     assert (ended.returncode, ended.stdout) == (0, f"{run.report}\n"), ended.stderr
     ended = crowdmood("concert.mp4", "--json", results=run.results)
     assert json.loads(ended.stdout) == {"run": RUN, "recording": "concert.mp4", "report": str(run.report),

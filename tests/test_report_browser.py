@@ -5,29 +5,31 @@ from __future__ import annotations
 import base64
 import itertools
 import re
+import shutil
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from crowdmood import answers
 from crowdmood.answer_pages import write_page
-from crowdmood.answers import figures
 from crowdmood.comparison import compare_runs
 from crowdmood.pages import signed
 from crowdmood.report import build_report
 from crowdmood.results import Run
 from crowdmood.sql_reports import find_report
 from tests import browser
-from tests.big_runs import BIG, make_big_run
+from tests.big_runs import BIG
 from tests.made_runs import RUN, make_run
 from tests.pages import EVIL, crowd_run
 
+figures = cache(answers.figures)
+
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory) -> Run:
-    results = tmp_path_factory.mktemp("results")
-    make_run(results)
-    build_report(Run(RUN, results))
-    return Run(RUN, results)
+def run(reported, tmp_path_factory) -> Run:
+    return Run(RUN, Path(shutil.copytree(reported, tmp_path_factory.mktemp("run") / "results")))
 
 
 @pytest.fixture(scope="module")
@@ -99,12 +101,9 @@ def test_persons_can_be_sorted(tmp_path, chromium):
 
 
 @pytest.fixture(scope="module")
-def crowd(tmp_path_factory) -> Run:
+def crowd(crowd_reported, tmp_path_factory) -> Run:
     """Twelve persons over four minutes with a planted moment: with synchrony, moments and a heat map."""
-    results = tmp_path_factory.mktemp("crowd")
-    make_big_run(results, 12, 240, 2)
-    build_report(Run(BIG, results))
-    return Run(BIG, results)
+    return Run(BIG, Path(shutil.copytree(crowd_reported, tmp_path_factory.mktemp("crowd") / "results")))
 
 
 def text_of(chromium, name: str) -> str:

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from crowdmood import tables
+from tests.forks import forked
 from tests.made_runs import EMPTY, FRAMES, PERSONS, RUN, make_parts, make_run, run_row
 
 FACES = (FRAMES - EMPTY) * PERSONS
@@ -35,14 +36,7 @@ def results(tmp_path_factory) -> Path:
 
 
 def crowdmood(*arguments: str, results: Path, stdin: str | None = None, **environment: str):
-    return subprocess.run(
-        [sys.executable, "-m", "crowdmood", *arguments],
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env=os.environ | {"CROWDMOOD_RESULTS": str(results), **environment},
-    )
+    return forked.crowdmood(*arguments, stdin=stdin or "", CROWDMOOD_RESULTS=str(results), **environment)
 
 
 def test_a_table(results):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import duckdb
@@ -17,6 +15,7 @@ from crowdmood import catalog, schemas, signature, tables
 from crowdmood.errors import ResultsError
 from crowdmood.labels import EXPRESSIONS
 from crowdmood.persons import Links
+from tests.forks import forked
 from tests.made_runs import (
     EMPTY,
     FRAMES,
@@ -341,10 +340,7 @@ def test_killed_at_any_step_every_row_is_there_once_and_the_next_try_ends_the_sa
         results = tmp_path / str(step)
         make_parts(results)
         catalog.refresh(results)
-        command = [sys.executable, "-c", KILLED, str(results), str(step)]
-        ended = subprocess.run(
-            command, cwd=Path(__file__).parents[1], capture_output=True, text=True, timeout=60
-        )
+        ended = forked.run(KILLED, results, step)
         check_views(results)
         statuses.append(tables.read_run(results, RUN)["status"])
         if statuses[-1] != "complete":

@@ -20,9 +20,9 @@ def wheel(tmp_path_factory) -> Path:
     return next(folder.glob("crowdmood-*.whl"))
 
 
-def test_models_reports_and_sql_are_inside(wheel):
+def test_models_reports_jobs_and_sql_are_inside(wheel):
     inside = set(zipfile.ZipFile(wheel).namelist())
-    for folder, pattern in (("models", "*/*"), ("reports", "**/*.*"), ("crowdmood/sql", "*.sql")):
+    for folder, pattern in (("models", "*/*"), ("reports", "**/*.*"), ("jobs", "*.toml"), ("crowdmood/sql", "*.sql")):
         for file in (ROOT / folder).glob(pattern):
             name = str(file.relative_to(ROOT))
             assert (name if name.startswith("crowdmood/") else f"crowdmood/{name}") in inside

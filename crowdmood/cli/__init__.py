@@ -8,7 +8,8 @@ import sys
 import click
 
 from crowdmood import __version__
-from crowdmood.errors import CrowdmoodError
+from crowdmood.cli.stopping import HOW_TO_GO_ON, stoppable
+from crowdmood.errors import CrowdmoodError, told
 
 # name: (module, one line for the list of commands)
 COMMANDS = {
@@ -17,7 +18,8 @@ COMMANDS = {
     "render": ("render", "Write the recording as a film, annotated or with all faces covered."),
     "moments": ("moments", "Find the moments that satisfy a condition, and save stills and clips of them."),
     "sql": ("sql", "Ask a question of all results in SQL."),
-    "runs": ("runs", "List what has been analyzed."),
+    "runs": ("runs", "List what has been analyzed, or remove it."),
+    "jobs": ("jobs", "Analyze recordings at set times, or as they come."),
     "export": ("export", "Write a run in the format of another tool: py-feat, OpenFace, deepface, MOT, WebVTT, CSV."),
     "demo": ("demo", "Make a short clip from photographs that are installed, and analyze it."),
     "models": ("models", "List the models, with their figures and limits."),
@@ -60,13 +62,19 @@ def crowdmood() -> None:
 
 
 def main() -> None:
-    """Run the command line. Exit codes: 0 done, 1 error, 2 usage, 3 some recordings failed, 130 stopped by Ctrl-C."""
+    """Run the command line. Exit codes: 0 done, 1 error, 2 usage, 3 some recordings failed, 128 + n stopped by signal n."""
+    with stoppable():
+        run()
+
+
+def run() -> None:
+    """Run the command line, and turn errors into a line and an exit code."""
     try:
         sys.exit(crowdmood(standalone_mode=False) or 0)
     except CrowdmoodError as error:
-        fail(str(error))
+        fail(told(error))
     except click.Abort:
-        fail("stopped; run the same command again to go on", code=130)
+        fail(HOW_TO_GO_ON, code=130)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

@@ -17,7 +17,7 @@ from crowdmood.cli.settings import analysis_settings, results_option
 @click.pass_context
 def analyze(context: click.Context, sources: tuple[str, ...], results: str | None, report: bool, as_json: bool,
             quiet: bool, **settings) -> None:
-    """Analyze recordings: files, folders, globs.
+    """Analyze recordings: files, folders, globs, and what lies at an s3:// address.
 
     Finds the faces in SOURCE, reads the expressions shown, follows persons, and writes tables and a report into the
     results folder. A stopped analysis goes on where it was when the same command is run again.
@@ -27,6 +27,8 @@ def analyze(context: click.Context, sources: tuple[str, ...], results: str | Non
       crowdmood analyze lectures/ --sample-fps 2 --workers 4
       crowdmood analyze hall.mov --tiles 2x3 --start 1:30 --end 12:00
       crowdmood analyze 'shows/*.mkv' --results /data/shows --json
+      crowdmood analyze s3://recordings/2026
+      crowdmood analyze /shared/shows/ --executor ray --ray-address ray://head:10001 --results s3://bucket/shows
     """
     from crowdmood.allocator import steady_memory
     from crowdmood.batch import analyze_all

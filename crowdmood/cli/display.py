@@ -10,8 +10,10 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from crowdmood import analysis
 from crowdmood.batch import Item
 from crowdmood.clock import format_time
+from crowdmood.errors import one_line, told
 from crowdmood.labels import EXPRESSIONS
 from crowdmood.report import MINUTES_FROM_S
 from crowdmood.results import Run
@@ -22,6 +24,7 @@ class Display:
 
     def __init__(self, quiet: bool) -> None:
         self.errors = Console(stderr=True)
+        self.under_way: dict[Path, analysis.Progress] = {}
         columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
                    TextColumn("{task.fields[faces]:,} faces"), TimeRemainingColumn())
         self.bar = Progress(*columns, console=self.errors, transient=True,
@@ -37,19 +40,28 @@ class Display:
 
     def progress(self, path: Path, done) -> None:
         """Show how far a recording is: chunks (30 s of recording each) of all chunks."""
-        step = "" if done.step == "scan" else ": linking"
-        self.bar.update(self.task, description=f"{path.name}{step}", completed=done.chunks_done, total=done.chunks,
-                        faces=done.faces)
+        self.under_way[path] = done
+        self._show()
+
+    def _show(self) -> None:
+        if not (shown := list(self.under_way.items())):  # a copy: on a cluster recordings come from several threads
+            return self.bar.update(self.task, description="opening", completed=0, total=None, faces=0)
+        path, first = shown[0]
+        step = "" if first.step == "scan" else ": linking"
+        others = f" and {len(shown) - 1} more" if len(shown) > 1 else ""
+        self.bar.update(self.task, description=f"{path.name}{step}{others}", completed=sum(one.chunks_done for _, one in shown),
+                        total=sum(one.chunks for _, one in shown), faces=sum(one.faces for _, one in shown))
 
     def result(self, item: Item, as_json: bool) -> None:
         """Print one recording's outcome: JSON or a table on stdout, an error on stderr."""
-        self.bar.update(self.task, description="opening", completed=0, total=None, faces=0)
+        self.under_way.pop(item.path, None)
+        self._show()
         if as_json:
             click.echo(json.dumps(as_object(item), default=str))
         elif item.run is not None:
             print_summary(item)
         if item.error is not None:
-            click.echo(f"crowdmood: {item.error}", err=True)
+            click.echo(f"crowdmood: {told(item.error)}", err=True)
 
 
 def figures(run: Run) -> dict:
@@ -76,7 +88,7 @@ def as_object(item: Item) -> dict:
 def print_summary(item: Item) -> None:
     """The small table at the end of an analysis."""
     for name, text in summary(item):
-        click.echo(f"{name:<10} {text}")
+        click.echo(f"{name:<10} {one_line(text)}")
 
 
 def summary(item: Item) -> Iterator[tuple[str, str]]:

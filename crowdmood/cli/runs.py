@@ -8,21 +8,38 @@ from typing import Any
 
 import click
 
+from crowdmood.cli import Lazy
 from crowdmood.cli.settings import results_option
 
+REMOVING = {
+    "rm": ("runs_removal", "Remove runs."),
+    "prune": ("runs_removal", "Remove old, failed or unfinished runs."),
+    "erase-person": ("runs_removal", "Erase persons from a run: from every table, and from its report."),
+}
 COLUMNS = ("run", "recording", "started", "length", "frames", "faces", "persons", "status")
 
 
-@click.command(short_help="List what has been analyzed.")
+@click.group(cls=Lazy, table=REMOVING, invoke_without_command=True, short_help="List what has been analyzed, or remove it.",
+             subcommand_metavar="[COMMAND [ARGS]...]")
 @results_option
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array of objects.")
-def runs(results: str | None, as_json: bool) -> None:
-    """List what has been analyzed, oldest first.
+@click.pass_context
+def runs(context: click.Context, results: str | None, as_json: bool) -> None:
+    """List what has been analyzed, oldest first; or remove runs, or persons from them.
 
     \b
       crowdmood runs
       crowdmood runs --results /data/shows --json
+      crowdmood runs rm concert.mp4
+      crowdmood runs prune --older-than 90d
     """
+    if context.invoked_subcommand is None:
+        list_all(results, as_json)
+
+
+def list_all(results: str | None, as_json: bool) -> None:
+    """Print all runs, and on stderr what interrupted removals have left."""
+    from crowdmood.removal import interrupted
     from crowdmood.results import list_runs, results_folder
 
     folder = results_folder(results)
@@ -33,6 +50,8 @@ def runs(results: str | None, as_json: bool) -> None:
         show(found)
     else:
         click.echo(f"no runs in {folder} yet; `crowdmood analyze VIDEO` makes one", err=True)
+    for row in interrupted(folder) if folder.is_dir() else ():
+        click.echo(f"run {row['run']} of {row['recording']} is half removed; `crowdmood runs rm {row['run']}` removes the rest", err=True)
 
 
 def as_object(row: dict[str, Any]) -> dict[str, Any]:

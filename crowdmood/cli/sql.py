@@ -20,11 +20,14 @@ from crowdmood.cli.settings import results_option
 @click.option(
     "--rows", type=click.IntRange(min=1), default=100, show_default=True, help="Rows shown in a table."
 )
-def sql(query: str, results: str | None, as_csv: bool, as_json: bool, parquet: str | None, rows: int) -> None:
+@click.option("--time-limit", metavar="SECONDS", type=click.FloatRange(min=0, min_open=True), default=600,
+              show_default=True, help="End the query after this.")
+def sql(query: str, results: str | None, as_csv: bool, as_json: bool, parquet: str | None, rows: int, time_limit: float) -> None:
     """Ask a question of all results in SQL (DuckDB's dialect). QUERY is - to read it from stdin.
 
     The tables are faces, frames, persons, timeline and runs; docs/tables.md says what is in them, and so does
-    `crowdmood sql "DESCRIBE faces"`. A query can only read.
+    `crowdmood sql "DESCRIBE faces"`. A query can only read, and only what is in the results folder; it may take three
+    quarters of the machine's memory.
 
     \b
       crowdmood sql "SELECT second, happy FROM timeline ORDER BY happy DESC LIMIT 3"
@@ -35,15 +38,18 @@ def sql(query: str, results: str | None, as_csv: bool, as_json: bool, parquet: s
     from pathlib import Path
 
     from crowdmood import catalog
+    from crowdmood.query_limits import limit_memory, limit_time
     from crowdmood.results import results_folder
 
     if as_csv + as_json + (parquet is not None) > 1:
         raise click.UsageError("--csv, --json and --parquet exclude each other")
     folder = results_folder(results)
-    answer = catalog.ask(folder, sys.stdin.read() if query == "-" else query)
-    if isinstance(folder, Path) and os.access(folder, os.W_OK):
-        catalog.refresh(folder)
-    show(answer, as_csv, as_json, parquet, rows)
+    limit_memory()
+    with limit_time(time_limit):
+        answer = catalog.ask(folder, sys.stdin.read() if query == "-" else query, limit_s=time_limit)
+        if isinstance(folder, Path) and os.access(folder, os.W_OK):
+            catalog.refresh(folder)
+        show(answer, as_csv, as_json, parquet, rows)
 
 
 def show(answer, as_csv: bool, as_json: bool, parquet: str | None, most: int) -> None:

@@ -19,6 +19,9 @@ def coverable(recording: Recording, numbers: np.ndarray, info: dict[str, Any]) -
     Raises ResultsError where it has not looked in all places, at all sizes, or often enough: faces would stay uncovered.
     """
     options = info["options"]
+    if erased := info.get("erased"):
+        raise ResultsError(f"{erased} of the persons were erased from run {info['run']}, so their faces would stay uncovered; analyze "
+                           f"{info['recording']} with another --sample-fps, cover with that run, and remove it")
     reason = _blind_spot(options, recording)
     if reason:
         raise ResultsError(f"run {info['run']} {reason}, so faces could stay uncovered; analyze {info['recording']} "

@@ -6,9 +6,9 @@
 """
 
 from crowdmood.video.ahead import read_ahead
-from crowdmood.video.decoders import DECODERS, FROM_THE_START, decode
 from crowdmood.video.frames import DecodeCount, FrameBatch
-from crowdmood.video.probing import probe
+from crowdmood.video.isolation import get_ready
+from crowdmood.video.reading import DECODERS, FROM_THE_START, decode, probe
 from crowdmood.video.recording import PacketTable, Recording
 from crowdmood.video.sampling import Sampling, select
 
@@ -21,6 +21,7 @@ __all__ = [
     "Recording",
     "Sampling",
     "decode",
+    "get_ready",
     "probe",
     "read_ahead",
     "select",

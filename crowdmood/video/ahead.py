@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
+from crowdmood.video.isolation import stop_by
+
 T = TypeVar("T")
 
 
@@ -33,6 +35,7 @@ def read_ahead(batches: Iterator[T], depth: int = 2) -> Iterator[Iterator[T]]:
 
 def _fill(batches: Iterator[T], ready: queue.Queue, stop: threading.Event) -> None:
     error: BaseException | None = None
+    stop_by(stop)  # also while it waits for a decoder that hangs
     try:
         for item in batches:
             ready.put((item, None))

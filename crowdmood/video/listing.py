@@ -12,7 +12,13 @@ from av.video.stream import VideoStream
 
 from crowdmood.errors import VideoError
 from crowdmood.video.opening import open_container
-from crowdmood.video.packets import THREADS, leave_out_others, mark, prepare, read_packets
+from crowdmood.video.packets import (
+    THREADS,
+    leave_out_others,
+    mark,
+    prepare,
+    read_packets,
+)
 from crowdmood.video.recording import NO_PTS, PacketTable
 
 HEAD = 16
@@ -66,6 +72,8 @@ def list_frames(path: Path, stream: int, table: PacketTable) -> Listing:
     whole = _decode(path, stream, by_ordinal=True)
     if whole.damaged:  # what several threads lose depends on their number
         whole = _decode(path, stream, by_ordinal=True, threads=1)
+    if whole.first is None:  # and what several threads made of it cannot be relied on
+        raise VideoError(f"{path.name}: {_why_nothing(path, stream)}")
     return _by_frames(path, whole, table)
 
 
@@ -142,6 +150,8 @@ def _decode(
 def _take(found: _Decoded, video: VideoStream, packet: av.Packet | None) -> None:
     try:
         frames = video.codec_context.decode(packet)
+    except MemoryError:
+        raise
     except av.FFmpegError:
         found.damaged += 1
         return

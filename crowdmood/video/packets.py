@@ -13,13 +13,16 @@ from av.packet import Packet
 from av.stream import Discard
 from av.video.stream import VideoStream
 
-from crowdmood.video.recording import NO_PTS, PacketTable
+from crowdmood.video.pulse import pulse
+from crowdmood.video.recording import LARGEST_PICTURE, NO_PTS, PacketTable
 
 ERRORS_IN_A_ROW = 100
 """A demuxer that fails so often without a packet in between has come to the end of what it can read."""
 
 THREADS = min(2 * len(os.sched_getaffinity(0)) + 2, 16)
 """Frames are decoded in so many threads; with only one per processor, processors stood idle."""
+PIXELS_AT_ONCE = 300_000_000
+"""Each thread holds a picture; of large ones there are fewer threads, so that they fit into memory."""
 
 
 def read_packets(container: InputContainer, *streams: VideoStream) -> Iterator[Packet]:
@@ -28,11 +31,14 @@ def read_packets(container: InputContainer, *streams: VideoStream) -> Iterator[P
     while failures < ERRORS_IN_A_ROW:
         try:
             for packet in container.demux(*streams):
+                pulse.beat()
                 if packet.size:  # an empty packet would tell the decoder that the stream has ended
                     failures = 0
                     yield packet
             return
-        except (av.FFmpegError, OSError):
+        except IndexError:  # PyAV does not know a stream that appeared on the way; its packet has been read
+            pulse.beat()
+        except (av.FFmpegError, OSError):  # also of 'no memory', which a packet of absurd length gives
             failures += 1
 
 
@@ -45,9 +51,11 @@ def leave_out_others(container: InputContainer, *streams: VideoStream) -> None:
 
 
 def prepare(video: VideoStream, threads: int = THREADS) -> None:
-    """Set how many threads decode."""
-    video.codec_context.thread_type = "AUTO"
-    video.codec_context.thread_count = threads
+    """Set how many threads decode, and refuse larger pictures, also where their size grows on the way."""
+    context = video.codec_context
+    context.options = {"max_pixels": str(LARGEST_PICTURE)}
+    context.thread_type = "AUTO"
+    context.thread_count = max(1, min(threads, PIXELS_AT_ONCE // max(context.width * context.height, 1)))
 
 
 def mark(packet: Packet, ordinal: int) -> None:

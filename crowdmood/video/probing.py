@@ -13,33 +13,26 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from crowdmood.errors import VideoError
-from crowdmood.files import sha256_of
 from crowdmood.video.listing import Listing, list_frames
 from crowdmood.video.opening import A_PICTURE, open_container
 from crowdmood.video.packets import leave_out_others, tabulate
-from crowdmood.video.recording import NO_PTS, PacketTable, Recording
+from crowdmood.video.recording import LARGEST_PICTURE, NO_PTS, PacketTable, Recording
 
 STILL = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
-LARGEST_PICTURE = 100_000_000
-"""Pixels. A frame of this size takes 300 MB as RGB, and a batch several of them."""
 ONE_FRAME_IS_A_PICTURE = ("gif", "apng")
 SEEKING_MISLEADS = ("mpeg", "gif", "avi", "h264", "hevc", "m4v", "mpegvideo", "ivf", "obu", "av1")
 """Containers whose packets can look different after a seek, or that hold no index to seek with."""
 
 
-def probe(path: Path | str) -> Recording:
-    """Find out everything about a recording that decoding needs.
-
-    Demuxes the packets of the video stream once and decodes the first frames. Where the packets' times cannot
-    be relied on (missing, repeated, out of order, or not what the decoder gives) all frames are decoded once.
-    Raises VideoError with one sentence that says what is wrong.
-    """
+def look_at(path: Path | str) -> Recording:
+    """A recording's facts but its digest; see ``crowdmood.video.probe``, which has this done in a process of its own."""
     path = Path(path)
     with open_container(path) as container:
         candidates = _candidates(path, container)
         leave_out_others(container, *candidates)
         tables = tabulate(container, *candidates)
         stream = _choose(path, candidates, tables)
+        check_size(path, stream.codec_context.width, stream.codec_context.height)
         facts = _stream_facts(container, stream)
     table = tables[facts.stream]
     listing = list_frames(path, facts.stream, table)
@@ -118,14 +111,13 @@ def _describe(stream: av.stream.Stream) -> str:
 def _recording(path: Path, facts: _StreamFacts, table: PacketTable, listing: Listing) -> Recording:
     first = listing.first
     width, height = displayed_size(first.width, first.height, facts.sample_aspect)
-    if width * height > LARGEST_PICTURE:
-        raise VideoError(f"{path.name}: its picture of {width} x {height} is too large; scale it down first")
+    check_size(path, width, height)
     rotation = clockwise(first.rotation)
     if rotation in (90, 270):
         width, height = height, width
     return Recording(
         path=path,
-        digest=sha256_of(path),
+        digest="",
         size_bytes=path.stat().st_size,
         container=facts.container,
         codec=facts.codec,
@@ -145,6 +137,12 @@ def _recording(path: Path, facts: _StreamFacts, table: PacketTable, listing: Lis
         seekable=listing.pts_trusted and _seeks_well(facts.container, table),
         pts_trusted=listing.pts_trusted,
     )
+
+
+def check_size(path: Path, width: int, height: int) -> None:
+    """Raise VideoError where a picture is larger than we decode; a header may promise any size."""
+    if width * height > LARGEST_PICTURE:
+        raise VideoError(f"{path.name}: its picture of {width} x {height} is too large; scale it down first")
 
 
 def displayed_size(width: int, height: int, sample_aspect: Fraction | None) -> tuple[int, int]:

@@ -7,14 +7,15 @@ of pictures the careful way: one thread, every packet, so that what is lost depe
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import av
 import numpy as np
 from av.packet import Packet
 from av.video.frame import VideoFrame
 
-from crowdmood.video.frames import DecodeCount, FrameBatch
+from crowdmood.video.frames import DecodeCount
 from crowdmood.video.picture import painter
 from crowdmood.video.plan import earlier_entry, entry_for, group_length, plan
 from crowdmood.video.recording import Recording
@@ -22,6 +23,8 @@ from crowdmood.video.source import LostPlace, Source
 
 NONREF_IS_EXACT = ("h264", "mpeg2video", "mpeg1video", "mpeg4", "vp8")
 """Codecs that say in each frame whether another one is built on it, so that it can be left out."""
+Paint = Callable[[np.ndarray], None]
+"""Paints a frame into an array, uint8 (h, w, 3)."""
 
 
 class _BadEntry(Exception):
@@ -32,25 +35,11 @@ class _Damage(Exception):
     """A packet was refused, or a wanted frame did not come."""
 
 
-def read(recording: Recording, wanted: np.ndarray, batch: int, count: DecodeCount) -> Iterator[FrameBatch]:
-    """Decode the wanted frames with PyAV; see ``crowdmood.video.decode``."""
+def read(recording: Recording, wanted: np.ndarray, count: DecodeCount) -> Iterator[tuple[int, Paint]]:
+    """The numbers of the wanted frames, and for each what paints it; see ``crowdmood.video.decode``."""
     paint = painter(recording)
-    images, numbers = None, []
     for number, frame in _wanted_frames(recording, wanted, count):
-        if images is None:
-            images = np.empty((min(batch, len(wanted)), recording.height, recording.width, 3), np.uint8)
-        paint(frame, images[len(numbers)])
-        numbers.append(number)
-        if len(numbers) == len(images):
-            yield _batch(recording, images, numbers)
-            images, numbers = None, []
-    if numbers:
-        yield _batch(recording, images[:len(numbers)], numbers)
-
-
-def _batch(recording: Recording, images: np.ndarray, numbers: list[int]) -> FrameBatch:
-    frame = np.array(numbers, dtype=np.int64)
-    return FrameBatch(images=images, frame=frame, pts=recording.pts[frame], time=recording.time[frame])
+        yield number, partial(paint, frame)
 
 
 def _wanted_frames(
@@ -64,7 +53,6 @@ def _wanted_frames(
         for run in plan(recording, wanted):
             for item in _decode_run(source, run, damaged):
                 delivered += 1
-                count.decoded += 1
                 yield item
     ordinals = recording.packet[wanted]
     count.missing += len(wanted) - delivered
@@ -83,6 +71,8 @@ def _decode_run(source: Source, left: np.ndarray, damaged: set[int]) -> Iterator
                 left = left[1:]
                 yield number, frame
         except _Damage:
+            if not len(left):
+                return  # it lies behind the last one that was wanted
             group = left[:group_length(source.recording, left)]
             left = left[len(group):]
             source.reopen(threads=1)
@@ -175,8 +165,10 @@ def _send(
 ) -> list[VideoFrame]:
     try:
         return context.decode(packet)
-    except av.FFmpegError:
+    except av.FFmpegError as error:
         if damaged is None:
             raise _Damage from None
+        if isinstance(error, MemoryError):
+            raise
         damaged.add(ordinal)
         return []

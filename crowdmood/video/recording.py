@@ -11,6 +11,8 @@ import numpy as np
 
 NO_PTS = np.iinfo(np.int64).min
 """Stands for 'this packet carries no time' in ``PacketTable``."""
+LARGEST_PICTURE = 100_000_000
+"""Pixels. A frame of this size takes 300 MB as RGB."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,13 @@ from av.video.frame import VideoFrame
 
 from crowdmood.errors import VideoError
 from crowdmood.video.opening import open_container
-from crowdmood.video.packets import THREADS, leave_out_others, mark, prepare, read_packets
+from crowdmood.video.packets import (
+    THREADS,
+    leave_out_others,
+    mark,
+    prepare,
+    read_packets,
+)
 from crowdmood.video.recording import NO_PTS, Recording
 
 NEAR = 300

@@ -7,10 +7,10 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import signal
-import subprocess
-import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -56,8 +56,8 @@ from crowdmood.training.expression_evaluation import (
     shrink,
 )
 from crowdmood.training.expression_thresholds import fit_temperature
+from tests.forks import CROWDMOOD, Forks
 
-ROOT = Path(__file__).resolve().parents[2]
 ALL_VOTES = (*VOTES, *OTHER_VOTES)
 
 
@@ -95,70 +95,70 @@ def write_table(path: Path, rows: list[dict]) -> Path:
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory) -> Path:
     rng, rows = np.random.default_rng(0), []
-    for split, count in (("train", 112), ("public_test", 28), ("private_test", 28)):
+    for split, count in (("train", 70), ("public_test", 14), ("private_test", 14)):
         rows += [table_row(draw(at % 7, rng), split, at % 7) for at in range(count)]
     return write_table(tmp_path_factory.mktemp("faces") / "drawn.parquet", rows)
 
 
-def command(*words: object) -> list[str]:
-    return [sys.executable, "-m", "crowdmood", *map(str, words)]
+@pytest.fixture(scope="module")
+def forks() -> Iterator[Forks]:
+    """Processes that have already imported what training needs."""
+    forks = Forks("crowdmood.cli.train_expression", "crowdmood.cli.evaluate_expression", "crowdmood.training.expression_export")
+    yield forks
+    forks.stop()
 
 
-def run(*words: object) -> subprocess.CompletedProcess:
-    quiet = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.run(command(*words), cwd=ROOT, env=quiet, capture_output=True, text=True, timeout=300)
+TRAIN = ("--epochs", 8, "--batch", 10, "--seed", 3)
 
 
-TRAIN = ("--epochs", 10, "--batch", 16, "--seed", 3)
+def train(drawn: Path, folder: Path) -> list:
+    return ["train", "expression", "--data", drawn, "--out", folder, *TRAIN]
 
 
 @pytest.fixture(scope="module")
-def unbroken(drawn, tmp_path_factory) -> Path:
+def unbroken(forks, drawn, tmp_path_factory) -> Path:
     """A model folder of a training that nobody disturbed."""
     folder = tmp_path_factory.mktemp("models") / "expression-7"
-    done = run("train", "expression", "--data", drawn, "--out", folder, *TRAIN)
+    done = forks.crowdmood(*train(drawn, folder))
     assert done.returncode == 0, done.stderr
     return folder
 
 
-def kill_when(line: str, words: list[str]) -> str:
-    """Runs a command until it has told `line`, kills it without warning, and returns what it told."""
-    process = subprocess.Popen(words, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, text=True,
-                               stderr=subprocess.PIPE)  # fmt: skip
-    told = ""
-    try:
-        for text in process.stderr:
-            told += text
-            if line in text:
-                break
-        time.sleep(0.3)  # somewhere in the next epoch
-    finally:
-        process.send_signal(signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL, told
-    return told
-
-
-def test_a_killed_training_goes_on_and_ends_as_an_unbroken_one(drawn, unbroken, tmp_path):
-    folder = tmp_path / "expression-7"
-    words = ("train", "expression", "--data", drawn, "--out", folder, *TRAIN)
-    assert "after epoch 1:" in kill_when("after epoch 2:", command(*words))
+@pytest.fixture(scope="module")
+def killed(forks, drawn, tmp_path_factory) -> Path:
+    """The folder of a training that was killed without warning after its second epoch; to be copied."""
+    folder = tmp_path_factory.mktemp("killed") / "expression-7"
+    process = forks.start(CROWDMOOD, train(drawn, folder))
+    deadline = time.monotonic() + 300
+    while "after epoch 2:" not in process.says("stderr"):
+        assert time.monotonic() < deadline, process.says("stderr")
+        time.sleep(0.02)
+    time.sleep(0.3)  # somewhere in the next epoch
+    os.kill(process.pid, signal.SIGKILL)
+    ended = process.wait()
+    assert ended.returncode == -signal.SIGKILL and "after epoch 1:" in ended.stderr, ended.stderr
     assert not (folder / "card.toml").exists()
-    again = run(*words)
+    return folder
+
+
+def test_a_killed_training_goes_on_and_ends_as_an_unbroken_one(forks, drawn, unbroken, killed, tmp_path):
+    folder = Path(shutil.copytree(killed, tmp_path / "expression-7"))
+    again = forks.crowdmood(*train(drawn, folder))
     assert again.returncode == 0, again.stderr
-    assert "after epoch 1:" not in again.stderr and "after epoch 10:" in again.stderr
+    assert "after epoch 1:" not in again.stderr and "after epoch 8:" in again.stderr
     for name in ("weights.safetensors", "model.onnx"):
         assert (folder / name).read_bytes() == (unbroken / name).read_bytes()
 
 
-def test_a_finished_training_is_not_begun_again(drawn, unbroken):
+def test_a_finished_training_is_not_begun_again(forks, drawn, unbroken):
     before = (unbroken / "weights.safetensors").read_bytes()
-    again = run("train", "expression", "--data", drawn, "--out", unbroken, *TRAIN)
+    again = forks.crowdmood(*train(drawn, unbroken))
     assert again.returncode == 0 and "after epoch" not in again.stderr
     assert (unbroken / "weights.safetensors").read_bytes() == before
 
 
 def test_a_checkpoint_that_does_not_fit_is_told(unbroken, tmp_path):
-    settings = Settings(epochs=10, seed=3, batch=16)
+    settings = Settings(epochs=8, seed=3, batch=10)
     assert load_checkpoint(unbroken / "checkpoint.pt", settings).finished
     with pytest.raises(CrowdmoodError, match="begun with seed 3"):
         load_checkpoint(unbroken / "checkpoint.pt", replace(settings, seed=4))
@@ -168,20 +168,18 @@ def test_a_checkpoint_that_does_not_fit_is_told(unbroken, tmp_path):
         load_checkpoint(broken, settings)
 
 
-def test_a_budget_of_minutes_anneals_to_its_end(drawn, tmp_path):
-    words = ("--minutes", 0.05, "--batch", 16)
-    done = run("train", "expression", "--data", drawn, "--out", tmp_path / "expression-7", *words)
+def test_a_budget_of_minutes_anneals_to_its_end(forks, drawn, tmp_path):
+    words = ("--minutes", 0.03, "--batch", 10)
+    done = forks.crowdmood("train", "expression", "--data", drawn, "--out", tmp_path / "expression-7", *words)
     assert done.returncode == 0, done.stderr
     assert done.stderr.splitlines()[-1].startswith("100.0%")
     facts = read_model(tmp_path / "expression-7").card["training"]
-    assert facts["finished"] is True and 3.0 <= facts["seconds"] < 30.0
+    assert facts["finished"] is True and 1.8 <= facts["seconds"] < 60.0  # a step, which is never cut short, may be slow
 
 
-def test_an_unfinished_training_can_be_exported(drawn, tmp_path):
-    folder = tmp_path / "expression-7"
-    words = ("train", "expression", "--data", drawn, "--out", folder, *TRAIN)
-    kill_when("after epoch 2:", command(*words))
-    done = run(*words, "--export-only")
+def test_an_unfinished_training_can_be_exported(forks, drawn, killed, tmp_path):
+    folder = Path(shutil.copytree(killed, tmp_path / "expression-7"))
+    done = forks.crowdmood(*train(drawn, folder), "--export-only")
     assert done.returncode == 0, done.stderr
     assert find_model(EXPRESSION_NET, folder).card["training"]["finished"] is False
     assert "Interim" in (folder / "README.md").read_text()
@@ -212,7 +210,7 @@ def test_drawn_faces_are_learned(drawn, unbroken):
     assert figures["majority"]["accuracy"] > 0.6  # by chance: 0.14
 
 
-def test_evaluate_counts_what_the_net_gets_right(unbroken, tmp_path):
+def test_evaluate_counts_what_the_net_gets_right(forks, unbroken, tmp_path):
     images = noise(40)
     said = shipped_logits(read_model(unbroken))(images).argmax(axis=1)
     # 30 of 40 people agree with the net; of these 30, 5 only just.
@@ -223,14 +221,14 @@ def test_evaluate_counts_what_the_net_gets_right(unbroken, tmp_path):
     ]
     rows.append(table_row(images[39], "train", truth[39]))
     path = write_table(tmp_path / "forty.parquet", rows)
-    done = run("evaluate", "expression", "--data", path, "--model", unbroken, "--json")
+    done = forks.crowdmood("evaluate", "expression", "--data", path, "--model", unbroken, "--json")
     assert done.returncode == 0, done.stderr
     figures = json.loads(done.stdout)
     assert figures["majority"]["accuracy"] == 0.75 and figures["majority"]["n"] == 40
     assert figures["clear"] == share(np.arange(35) < 25)
     assert figures["majority_not_in_train"] == share(np.arange(39) < 30)
     assert np.trace(figures["confusion"]) == 30 and np.sum(figures["confusion"]) == 40
-    text = run("evaluate", "expression", "--data", path, "--model", unbroken).stdout
+    text = forks.crowdmood("evaluate", "expression", "--data", path, "--model", unbroken).stdout
     assert "75.00" in text and "people say / net says" in text
 
 
@@ -359,5 +357,6 @@ def test_the_shipped_net_holds_what_its_card_says(data):
     assert right == pytest.approx(model.card["metrics"]["majority"], abs=0.001)
     assert right >= 0.78 and (found.argmax(axis=1) == truth)[faces.clear].mean() >= 0.83
     assert calibration_error(probabilities(found, model.card["temperature"]), truth) <= 0.03
-    assert (logits(shrink(faces.images, 24)).argmax(axis=1) == truth).mean() >= right - 0.04
-    assert (logits(shrink(faces.images, 16)).argmax(axis=1) == truth).mean() >= right - 0.10
+    third, right = faces.where(np.arange(len(faces)) % 3 == 0), (found.argmax(axis=1) == truth)[::3].mean()
+    assert (logits(shrink(third.images, 24)).argmax(axis=1) == third.majority).mean() >= right - 0.04
+    assert (logits(shrink(third.images, 16)).argmax(axis=1) == third.majority).mean() >= right - 0.10

@@ -310,9 +310,3 @@ def test_a_file_without_permission_gets_one_sentence(tmp_path: Path) -> None:
     )
     sentence = "secret.mp4: no permission to read it; check its and its folder's rights"
     assert said.stdout.strip() == f"VideoError {sentence}"
-
-
-def test_a_picture_too_large_for_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("crowdmood.video.probing.LARGEST_PICTURE", 128 * 96 - 1)
-    with pytest.raises(VideoError, match="its picture of 128 x 96 is too large; scale it down first"):
-        probe(write(tmp_path / "wall.mp4", PLAIN))

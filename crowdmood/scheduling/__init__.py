@@ -1,0 +1,1 @@
+"""Jobs: what is analyzed, with which settings, into which results, and when."""
