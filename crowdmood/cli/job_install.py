@@ -10,7 +10,8 @@ SYSTEMD = """\
 # Put each file below into ~/.config/systemd/user (or /etc/systemd/system, then without --user), then:
 #   systemctl --user daemon-reload && systemctl --user enable --now {unit}
 # A user's units end with the last session, unless: loginctl enable-linger
-# Keys for S3 are not written here: `systemctl --user edit {unit}` takes EnvironmentFile=PATH.
+# Keys for S3 are not written here: `systemctl --user edit {name}.service` takes EnvironmentFile=PATH
+# below [Service].
 """
 CRON = "# Add this line with `crontab -e`; what it says is in the system's log: journalctl -t {title}\n"
 
@@ -56,6 +57,6 @@ def install(form: str | None, daemon: bool, image: str, name: str, jobs: str | N
         click.echo(units.kubernetes_manifest(call, texts, image), nl=False)
     else:
         files = units.systemd_daemon(call) if daemon else units.systemd_timer(call)
-        click.echo(SYSTEMD.format(unit=list(files)[-1]), nl=False)
+        click.echo(SYSTEMD.format(unit=list(files)[-1], name=name), nl=False)
         for file, text in files.items():
             click.echo(f"\n# ===== {file}\n{text}", nl=False)

@@ -223,7 +223,7 @@ def _print(spec: JobSpec, summary: Summary | None, as_json: bool) -> None:
     facts = {name: getattr(summary, name) for name in ("state", "found", "new", "done", "failed", "growing", "error")}
     if as_json:
         return click.echo(json.dumps({"job": spec.name, "results": str(spec.results), **facts}))
-    told = [f"{summary.found} recordings found", f"{summary.done} analyzed", f"{summary.failed} failed" if summary.failed else "",
+    told = [f"{summary.found} {'recording' if summary.found == 1 else 'recordings'} found", f"{summary.done} analyzed", f"{summary.failed} failed" if summary.failed else "",
             f"{summary.growing} left out, still growing" if summary.growing else "", summary.error or ""]
     click.echo(f"{spec.name}: {summary.state}; {', '.join(filter(None, told))}")
     if summary.failed:
