@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import math
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +24,7 @@ from crowdmood import __version__, catalog, persons, tables
 from crowdmood.downloads import S3File, local_copy
 from crowdmood.errors import CrowdmoodError, ResultsError, VideoError
 from crowdmood.executors import EXECUTORS
-from crowdmood.files import as_text, identity
+from crowdmood.files import as_text
 from crowdmood.locks import lock
 from crowdmood.models import EXPRESSION_NET, Model, find_model
 from crowdmood.options import Execution, Options
@@ -33,8 +34,9 @@ from crowdmood.runtimes import Device, choose_device
 from crowdmood.s3 import S3Folder
 from crowdmood.scan import CHUNK_S, Chunk, Outcome, Scan, plan
 from crowdmood.schemas import TABLES
+from crowdmood.still import check_same, probe_still
 from crowdmood.uploads import read_row, uploading
-from crowdmood.video import DECODERS, FROM_THE_START, Recording, Sampling, get_ready, probe, select
+from crowdmood.video import DECODERS, FROM_THE_START, Recording, Sampling, get_ready, select
 
 ARRIVE_S = 90.0  # how long a shared folder may take to show what another machine has written
 _alone: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)  # recordings of equal content, side by side
@@ -101,11 +103,25 @@ def analyze(path: str | Path | S3File, options: Options = Options(), execution: 
 def work(job: Job, progress: Report, fetch: Callable[[], None] = lambda: None) -> None:
     """What is left to be done of a run, in its local folder. fetch: brings parts there that were written elsewhere."""
     if not is_complete(job):
-        scan(job, progress)
-        if job.execution.executor == "ray":
-            gather(job, fetch)
-        link(job)
+        try:
+            make(job, progress, fetch)
+        except tables.DamagedParts as damage:
+            logging.getLogger("crowdmood").warning("%s: chunks are damaged on the disk (%s), and done again", job.recording.path.name,
+                                                   ", ".join(map(str, damage.chunks)))
+            make(job, progress, fetch)
     tables.remove_parts(job.local, job.run)
+
+
+def make(job: Job, progress: Report, fetch: Callable[[], None]) -> None:
+    """Scan and link. Raises DamagedParts where finished chunks cannot be read any more: they are to be done again."""
+    scan(job, progress)
+    if job.execution.executor == "ray":
+        gather(job, fetch)
+    try:
+        link(job)
+    except tables.DamagedParts as damage:
+        tables.drop_parts(job.local, job.run, damage.chunks)
+        raise
 
 
 def work_on_s3(job: Job, results: S3Folder, progress: Report) -> None:
@@ -144,24 +160,6 @@ def prepare(path: str | Path, options: Options, execution: Execution, results: s
     folder = results_folder(results)
     return Job(recording, options, execution, device, folder, local_folder(folder), run_id(recording.digest, options, models),
                {model.name: model.weights for model in models}, chunks, as_text(recording.path.absolute()), file)
-
-
-def probe_still(path: Path) -> tuple[tuple[int, ...], Recording]:
-    """A recording and the identity of its file. Raises VideoError where that changes meanwhile."""
-    try:
-        before = identity(path)
-    except OSError:
-        before = ()  # probe says what is wrong with it
-    recording = probe(path)
-    check_same(path, before)
-    return before, recording
-
-
-def check_same(path: Path, before: tuple[int, ...]) -> None:
-    """Raise VideoError where a file is not what it was. One that was removed can still be read by who has it open."""
-    with suppress(OSError):
-        if identity(path) != before:
-            raise VideoError(f"{path.name}: it changed while it was read; if it is still being written, run this again later")
 
 
 def chosen_models(options: Options) -> list[Model]:

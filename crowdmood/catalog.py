@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from crowdmood import staging
 from crowdmood.errors import ResultsError
-from crowdmood.files import why, write_aside
+from crowdmood.files import passing_folder, why, write_aside
 from crowdmood.query_limits import database_limits, too_long
 from crowdmood.s3 import S3Folder
 from crowdmood.schemas import PARTS, TABLES
@@ -276,7 +276,7 @@ def _stamped(results: str) -> tuple[list[str], str]:
 
 def _build(path: Path, statements: Sequence[str], files: AbstractFileSystem | None = None) -> None:
     # Made elsewhere and copied: DuckDB cannot create a database whose path has a question mark.
-    with TemporaryDirectory() as folder:
+    with passing_folder() as folder:
         with duckdb.connect() as database:
             if files is not None:
                 database.register_filesystem(files)

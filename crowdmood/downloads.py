@@ -23,6 +23,7 @@ from crowdmood.s3 import S3Folder, s3_folder
 FORGOTTEN_S = 7 * 86_400
 LONGEST_NAME = 200  # bytes; a file system takes 255, and a name is longer while it is written
 SPARE_BYTES = 100_000_000  # left free on the disk
+LOCK, FETCHING = ".lock", ".fetching"
 
 
 @dataclass(frozen=True)
@@ -95,26 +96,31 @@ def _one(address: str) -> S3File:
 
 def _fetched(recording: S3File, path: Path) -> IO:
     """The copy's lock, shared, once the copy is there. Who comes second waits for the first, and shares with it."""
-    while True:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(FileNotFoundError):
-            lock = open(path.parent / ".lock", "a")  # noqa: SIM115 closed by the caller
-            fcntl.flock(lock, fcntl.LOCK_SH)
-            if not _is_whole(recording, path):
-                fcntl.flock(lock, fcntl.LOCK_EX)
-            if os.fstat(lock.fileno()).st_ino == os.stat(lock.name).st_ino:
-                break
-            lock.close()  # the folder was removed while we waited: anew
+    lock = _shared(path.parent / LOCK)
     try:
-        if not _is_whole(recording, path):
-            _make_room(recording, path)
-            _download(recording, path)
-        os.utime(path.with_name(".lock"))  # not the copy: others may be reading it, and see that it stays as it is
+        # A lock of its own: made exclusive, the shared one would wait until nobody uses the copy any more.
+        with open(path.parent / FETCHING, "a") as fetching:
+            fcntl.flock(fetching, fcntl.LOCK_EX)
+            if not _is_whole(recording, path):
+                _make_room(recording, path)
+                _download(recording, path)
+        os.utime(lock.name)  # not the copy: others may be reading it, and see that it stays as it is
     except BaseException:
         lock.close()
         raise
-    fcntl.flock(lock, fcntl.LOCK_SH)
     return lock
+
+
+def _shared(path: Path) -> IO:
+    """A lock that is shared with others, its folder made if need be."""
+    while True:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):
+            lock = open(path, "a")  # noqa: SIM115 closed by the caller
+            fcntl.flock(lock, fcntl.LOCK_SH)
+            if os.fstat(lock.fileno()).st_ino == os.stat(path).st_ino:
+                return lock
+            lock.close()  # the folder was removed while we waited: anew
 
 
 def _is_whole(recording: S3File, path: Path) -> bool:
@@ -137,13 +143,13 @@ def _download(recording: S3File, path: Path) -> None:
 def _make_room(recording: S3File, path: Path) -> None:
     """Remove what was left behind. Raises VideoError when the copy would fill the disk."""
     for other in path.parent.iterdir():
-        if other.name != ".lock":
+        if other.name not in (LOCK, FETCHING):
             other.unlink()
     for folder in path.parent.parent.iterdir():
         with suppress(FileNotFoundError):
             newest = max((file.stat().st_mtime for file in folder.iterdir()), default=time())
             if folder != path.parent and newest < time() - FORGOTTEN_S:
-                with open(folder / ".lock", "a") as lock:
+                with open(folder / LOCK, "a") as lock:
                     _drop(folder, lock)
     free = shutil.disk_usage(path.parent).free
     if free < recording.size + SPARE_BYTES:

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
+from shutil import rmtree
+from tempfile import TemporaryDirectory, gettempdir
 
 
 @contextmanager
@@ -43,6 +45,27 @@ def _remove_left(path: Path) -> None:
         with suppress(OSError), open(aside, "rb+") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             aside.unlink()
+
+
+@contextmanager
+def passing_folder() -> Iterator[Path]:
+    """A folder for files on their way elsewhere, removed with the block; those of processes that were killed go first."""
+    for left in Path(gettempdir()).glob("crowdmood-passing-*"):
+        with suppress(OSError), _held(left):
+            rmtree(left)
+    with TemporaryDirectory(prefix="crowdmood-passing-", ignore_cleanup_errors=True) as folder, _held(Path(folder)):
+        yield Path(folder)
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Hold a folder as long as this process lives. Raises OSError when another one does."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def flush(path: Path) -> None:

@@ -12,7 +12,6 @@ writing or of the parts' boundaries goes into a file.
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from importlib.resources import files
@@ -26,13 +25,14 @@ import pyarrow.parquet as pq
 
 from crowdmood.errors import ResultsError
 from crowdmood.files import why, write_aside
+from crowdmood.parts import DamagedParts, part_counts, part_numbers, part_path, parts
 from crowdmood.schemas import FACES, FRAMES, PARTS, PERSONS, RUNS, SCHEMA_VERSION, TIMELINE, part_table
 from crowdmood.staging import committed
 
 if TYPE_CHECKING:
     from crowdmood.persons import Links
 
-__all__ = ["SCHEMA_VERSION", "complete", "drop_parts", "is_whole", "part_counts", "part_numbers", "part_path", "part_table", "parts_done",
+__all__ = ["SCHEMA_VERSION", "DamagedParts", "complete", "drop_parts", "is_whole", "part_counts", "part_numbers", "part_path", "part_table", "parts_done",
            "read_parts", "read_run", "remove_parts", "table_path", "write_part", "write_run", "write_summaries", "write_table"]
 
 ROW_GROUP = 122_880  # rows; what DuckDB takes at once
@@ -42,17 +42,6 @@ def table_path(results: Path, table: str, run: str) -> Path:
     """Where the finished file of `table` ('faces', 'frames', 'persons', 'timeline', 'runs') of a run lies."""
     folder = Path(results) / table
     return folder / f"run={run}" / "faces.parquet" if table == "faces" else folder / f"run={run}.parquet"
-
-
-def part_path(results: Path, table: str, run: str, chunk: int) -> Path:
-    """Where the part of `table` ('faces' or 'frames') of a chunk lies."""
-    return Path(results) / table / f"run={run}" / f"part-{chunk:06d}.parquet"
-
-
-def part_numbers(results: Path, table: str, run: str) -> list[int]:
-    """Chunks that have a part of `table`, whole or not, in order."""
-    paths = (Path(results) / table / f"run={run}").glob("part-*.parquet")
-    return sorted(int(path.stem.removeprefix("part-")) for path in paths)
 
 
 def write_part(results: Path, run: str, chunk: int, frames: pa.Table, faces: pa.Table, **counts: int) -> None:
@@ -66,15 +55,7 @@ def write_part(results: Path, run: str, chunk: int, frames: pa.Table, faces: pa.
         for table, rows in (("frames", frames), ("faces", faces)):
             noted = PARTS[table].with_metadata({**PARTS[table].metadata, "counts": json.dumps(counts, sort_keys=True)})
             with write_aside(part_path(results, table, run, chunk)) as aside:
-                write_table(aside, noted, [rows])
-
-
-def part_counts(results: Path, run: str) -> dict[str, int]:
-    """The counts given to `write_part`, summed over the parts of a run."""
-    total: Counter[str] = Counter()
-    for path in _parts(results, "frames", run):
-        total.update(json.loads(pq.read_schema(path).metadata[b"counts"]))
-    return dict(total)
+                write_table(aside, noted, [rows], checksums=True)
 
 
 def parts_done(results: Path, run: str) -> set[int]:
@@ -93,12 +74,9 @@ def drop_parts(results: Path, run: str, chunks: Iterable[int]) -> None:
 
 
 def read_parts(results: Path, run: str, table: str, columns: list[str]) -> dict[str, np.ndarray]:
-    """Some columns over all parts of a run in time order, each an array (n,); `signature` uint8 (n, 180)."""
-    parts = [pq.ParquetFile(path).read(columns=columns) for path in _parts(results, table, run)]
-    return {
-        name: np.concatenate([_numpy(part[name]) for part in (PARTS[table].empty_table(), *parts)])
-        for name in columns
-    }
+    """Some columns over all parts of a run in time order, each an array (n,); `signature` uint8 (n, 180). Raises DamagedParts."""
+    read = [PARTS[table].empty_table(), *parts(results, run, table, columns)]
+    return {name: np.concatenate([_numpy(part[name]) for part in read]) for name in columns}
 
 
 def write_run(results: Path, row: Mapping[str, Any]) -> None:
@@ -169,11 +147,11 @@ def remove_parts(results: Path, run: str) -> None:
             folder.rmdir()
 
 
-def write_table(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> int:
-    """Write tables one after the other as one Parquet file, in row groups of ROW_GROUP; returns its rows."""
+def write_table(path: Path, schema: pa.Schema, tables: Iterable[pa.Table], checksums: bool = False) -> int:
+    """Write tables one after the other as one Parquet file, in row groups of ROW_GROUP; returns its rows. checksums: of pages."""
     rows = 0
     text = [field.name for field in schema if pa.types.is_dictionary(field.type)]
-    with pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=text) as writer:
+    with pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=text, write_page_checksum=checksums) as writer:
         for group in _regrouped(tables, _plain(schema)):
             writer.write_table(group.cast(schema), row_group_size=ROW_GROUP)
             rows += len(group)
@@ -230,8 +208,7 @@ def _linked_faces(results: Path, run: str, links: Links) -> Iterator[pa.Table]:
         )
     ]
     start = 0
-    for path in _parts(results, "faces", run):
-        part = pq.ParquetFile(path).read()
+    for part in parts(results, run, "faces"):
         columns = part.columns + [column[start : start + len(part)] for column in added]
         start += len(part)
         yield pa.Table.from_arrays(columns, FACES.names)
@@ -252,15 +229,10 @@ def _expressiveness(person: np.ndarray, neutral: np.ndarray, usable: np.ndarray)
 
 def _cut_frames(results: Path, run: str, links: Links) -> pa.Table:
     names = [name for name in PARTS["frames"].names if name != "signature"]
-    parts = [pq.ParquetFile(path).read(columns=names) for path in _parts(results, "frames", run)]
-    rows = pa.concat_tables(parts)
+    rows = pa.concat_tables(parts(results, run, "frames", names))
     if len(rows) != len(links.cut):
         raise ValueError(f"{len(links.cut)} cuts for {len(rows)} frames")
     return rows.append_column("cut", pa.array(links.cut, pa.bool_()))
-
-
-def _parts(results: Path, table: str, run: str) -> list[Path]:
-    return [part_path(results, table, run, chunk) for chunk in part_numbers(results, table, run)]
 
 
 def _plain(schema: pa.Schema) -> pa.Schema:
@@ -286,7 +258,7 @@ def is_whole(path: Path) -> bool:
         return False
     except PermissionError as error:
         raise ResultsError(f"{path} cannot be read: permission denied") from error
-    except (pa.ArrowInvalid, OSError):
+    except (pa.ArrowException, OSError, ValueError):
         return False
     return True
 

@@ -9,15 +9,16 @@ import sys
 import time
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
-from crowdmood.analysis import check_same
 from crowdmood.batch import analyze_all
 from crowdmood.errors import VideoError, one_line
 from crowdmood.executors import EXECUTORS
 from crowdmood.files import as_text, identity
 from crowdmood.options import Execution, Options
 from crowdmood.sources import expand
+from crowdmood.still import check_same
 from tests.quiet import SETTINGS, write_quiet
 from tests.torture import digests
 
@@ -115,6 +116,26 @@ def test_a_part_that_is_cut_short_is_done_again(talk, truth, tmp_path, damage):
     item, = analyzed(talk, results=tmp_path, progress=lambda path, done: seen.append((done.chunks_done, second.exists() and second.stat().st_mtime_ns)))
     assert item.error is None and digests(tmp_path) == digests(truth)
     assert seen[0] == (1, kept)
+
+
+@pytest.mark.parametrize("table", ["faces", "frames"])
+def test_parts_that_are_damaged_in_the_middle_are_done_again_at_once(talk, truth, tmp_path, table, caplog):
+    stopped_after(2, talk, tmp_path)
+    for part in tmp_path.glob(f"{table}/run=*/part-*.parquet"):
+        damage_a_page(part)
+    seen = []
+    item, = analyzed(talk, results=tmp_path, progress=lambda path, done: seen.append((done.chunks_done, done.step)))
+    assert item.error is None and digests(tmp_path) == digests(truth)
+    assert caplog.messages == ["talk.mp4: chunks are damaged on the disk (0, 1), and done again"]
+    assert seen == [(2, "scan"), (3, "scan"), (3, "link"), (1, "scan"), (2, "scan"), (3, "scan"), (3, "link")], "the third one was sound"
+
+
+def damage_a_page(part: Path) -> None:
+    """Change one bit of a page's values, as a failing disk does; the footer is as it was."""
+    content = bytearray(part.read_bytes())
+    pages = pq.read_metadata(part).row_group(0).column(2)
+    content[pages.data_page_offset + pages.total_compressed_size - 1] ^= 1
+    part.write_bytes(content)
 
 
 def stopped_after(chunks: int, talk: Path, results: Path) -> None:

@@ -1,3 +1,4 @@
+import os
 import signal
 import subprocess
 import sys
@@ -42,6 +43,17 @@ def test_what_a_killed_writer_left_is_removed_by_the_next_and_by_no_other(tmp_pa
             other.write_text("other")
         one.write_text("one")
     assert list(tmp_path.iterdir()) == [path] and path.read_text() == "one"
+
+
+def test_a_folder_of_a_killed_process_is_removed_by_the_next_and_by_no_other(tmp_path):
+    script = ("import os, signal\nfrom crowdmood.files import passing_folder\n"
+              "with passing_folder() as folder:\n    (folder / 'a').touch()\n    os.kill(os.getpid(), signal.SIGKILL)")
+    look = "from crowdmood.files import passing_folder as p\nwith p() as one, p() as other: print(one.is_dir(), other.is_dir())"
+    here = os.environ | {"TMPDIR": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", script], check=False, env=here)
+    assert len(list(tmp_path.glob("*/a"))) == 1
+    assert subprocess.check_output([sys.executable, "-c", look], env=here) == b"True True\n"
+    assert not list(tmp_path.iterdir())
 
 
 def test_sha256_of_known_content(tmp_path):

@@ -9,10 +9,10 @@ PACKAGE = Path(__file__).resolve().parents[1] / "crowdmood"
 # Each module may import from its own line (if it is a package) and from lines above it.
 LAYERS = (
     "errors", "labels", "clock", "palette", "files", "locks", "staging", "s3", "shipped", "allocator", "options", "settings", "workers", "executors", "ray_cluster", "demo", "downloads", "sources",
-    "conditions", "condition_sql", "video", "models", "signature", "sharpness", "blur", "stills",
+    "conditions", "condition_sql", "video", "still", "models", "signature", "sharpness", "blur", "stills",
     "expression_net", "yolo_net", "onnx_files", "yolo_onnx", "own_detector", "runtimes", "faces", "expressions",
     "camera", "motion", "cuts", "tracks", "joins", "persons",
-    "schemas", "tables", "query_limits", "uploads", "scan", "nodes", "views", "snapshot", "catalog", "segments", "sql_reports", "results", "rows", "exports", "analysis", "api",
+    "schemas", "parts", "tables", "query_limits", "uploads", "scan", "nodes", "views", "snapshot", "catalog", "segments", "sql_reports", "results", "rows", "exports", "analysis", "api",
     "answers", "curves", "heat", "drawing", "canvas", "plots", "crowd_plots", "charts", "pages", "answer_pages", "model_cards", "thumbnails",
     "comparison", "film", "clips", "moments", "moment_files", "report", "batch", "removal", "erasure", "scheduling",
     "training", "cli",

@@ -62,7 +62,7 @@ def tiny(tmp_path_factory) -> Path:
 
 def copies(tmp_path: Path) -> list[str]:
     """The names of the copies in the cache."""
-    return sorted(path.name for path in (tmp_path / "cache/crowdmood/recordings").glob("*/*") if path.name != ".lock")
+    return sorted(path.name for path in (tmp_path / "cache/crowdmood/recordings").glob("*/*") if path.name not in (".lock", ".fetching"))
 
 
 def downloads(server, name: str) -> int:
