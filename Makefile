@@ -17,7 +17,7 @@ demo: $(VENV)/.installed
 	$(BIN)/crowdmood demo $(if $(VIDEO),"$(VIDEO)")
 
 test: $(VENV)/.installed
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 bench: $(VENV)/.installed
 	$(BIN)/python tests/bench.py

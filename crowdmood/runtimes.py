@@ -182,14 +182,19 @@ def _onnx(model: Model, device: Device, per_request: int) -> Network:
 
 
 def _torch(model: Model, device: Device, per_request: int) -> Network:
+    return torch_network(_torch_module(model), device, _normalisation(model))
+
+
+def torch_network(net, device: Device, normalisation: tuple[np.ndarray, np.ndarray]) -> Network:
+    """A network of a torch module. normalisation: what is taken from the bytes and what they are divided by, float32 (1 or c,)."""
     import torch
 
     cuda = device.name != "cpu"
-    net = _torch_module(model).eval().to(device.name)
+    net = net.eval().to(device.name)
     net = net.half() if cuda else net
     if not cuda:
         torch.set_num_threads(device.threads)
-    mean, std = (torch.from_numpy(values).view(1, -1, 1, 1).to(device.name) for values in _normalisation(model))
+    mean, std = (torch.from_numpy(values).view(1, -1, 1, 1).to(device.name) for values in normalisation)
 
     @torch.inference_mode()
     def run(pictures: np.ndarray) -> np.ndarray:
@@ -199,7 +204,7 @@ def _torch(model: Model, device: Device, per_request: int) -> Network:
         floats = (bytes_.permute(0, 3, 1, 2).float() - mean) / std
         return net(floats.half() if cuda else floats).float().cpu().numpy()
 
-    return in_batches(run, GPU_BATCH, torch.OutOfMemoryError)
+    return in_batches(run, GPU_BATCH, torch.OutOfMemoryError, device.name)
 
 
 def _torch_module(model: Model):
@@ -217,10 +222,10 @@ def _torch_module(model: Model):
     return expression_network(weights)
 
 
-def in_batches(run: Network, size: int, out_of_memory: type[BaseException]) -> Network:
+def in_batches(run: Network, size: int, out_of_memory: type[BaseException], where: str) -> Network:
     """A network that takes any number of pictures, ``size`` at a time; ``size`` is halved for good when memory ends.
 
-    Raises ``out_of_memory`` when even one picture is too much.
+    Raises CrowdmoodError when even one picture is too much for the device, ``where``.
     """
     limit = size
 
@@ -231,9 +236,10 @@ def in_batches(run: Network, size: int, out_of_memory: type[BaseException]) -> N
             try:
                 results.append(run(pictures[at:at + limit]))
                 at += limit
-            except out_of_memory:
+            except out_of_memory as error:
                 if limit == 1:
-                    raise
+                    raise CrowdmoodError(f"{where} has not enough memory for a single picture; close other programs that use it, or take a "
+                                         "smaller --imgsz or --device cpu, and run the same command again to go on") from error
                 limit //= 2
         return np.concatenate(results)
 

@@ -14,7 +14,6 @@ import pytest
 
 from crowdmood.batch import analyze_all
 from crowdmood.errors import VideoError, one_line
-from crowdmood.executors import EXECUTORS
 from crowdmood.files import as_text, identity
 from crowdmood.options import Execution, Options
 from crowdmood.sources import expand
@@ -90,6 +89,21 @@ def test_a_disk_without_room_loses_nothing_that_was_finished(talk, truth, small_
     assert analyze(talk, "--results", small_disk).returncode == 0
     for name, digest in digests(truth).items():
         assert digests(small_disk)[name] == digest
+
+
+def test_a_disk_without_room_for_a_report_or_an_export_keeps_the_tables(talk, truth, small_disk):
+    """The tables fit, pictures of a report do not, nor does an export."""
+    assert analyze(talk, "--results", small_disk).returncode == 0
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(bytes(shutil.disk_usage(small_disk).free - 20_480))
+    reported = crowdmood("analyze", talk, "--results", small_disk, "--quiet", *SETTINGS)
+    assert (reported.returncode, reported.stderr.partition("/reports/")[0]) == (1, f"crowdmood: report folder {small_disk}")
+    assert reported.stderr.endswith(" cannot be written: No space left on device\n") and reported.stderr.count("\n") == 1
+    exported = crowdmood("export", "talk.mp4", "--results", small_disk, "-o", small_disk / "faces.json")
+    assert (exported.returncode, exported.stderr) == (1, f"crowdmood: {small_disk}/faces.json cannot be written: No space left on device\n")
+    assert digests(small_disk).items() >= digests(truth).items() and not (small_disk / "faces.json").exists()
+    ballast.unlink()
+    assert crowdmood("report", "talk.mp4", "--results", small_disk).returncode == 0
 
 
 def test_a_results_folder_that_may_only_be_read_is_one_sentence(talk, tmp_path, request):
@@ -257,12 +271,36 @@ def test_ten_thousand_files_in_a_folder(talk, tmp_path):
 
 # Memory
 
-def no_memory(work, tasks, workers=1):
-    yield from ()
-    raise MemoryError
+SQUEEZED = """
+import os, resource, sys
+from pathlib import Path
+from crowdmood.batch import analyze_all
+from tests.processes import descendants, name_of
+from tests.test_faults import EXECUTION, OPTIONS
+from dataclasses import replace
+
+def squeeze(path, done):
+    if done.chunks_done == 1:
+        workers = [pid for pid in descendants(os.getpid()) if 'spawn_main' in name_of(pid)]
+        for pid in workers or [os.getpid()]:
+            resource.prlimit(pid, resource.RLIMIT_AS, (1 << 20, 1 << 20))
+
+if __name__ == '__main__':
+    talk, results, workers = sys.argv[1:]
+    for item in analyze_all([Path(talk)], OPTIONS, replace(EXECUTION, workers=int(workers)), results, False, squeeze):
+        print(item.error)
+"""
 
 
-def test_no_memory_fails_one_recording_with_a_sentence(talk, tmp_path, monkeypatch):
-    monkeypatch.setitem(EXECUTORS, "serial", no_memory)
-    item, = analyzed(talk, results=tmp_path)
-    assert str(item.error).startswith("talk.mp4: there is not enough memory; use fewer --workers")
+@pytest.mark.parametrize("workers", [1, 2])
+def test_no_memory_fails_one_recording_with_a_sentence_and_is_gone_on_from(talk, truth, tmp_path, workers):
+    """After the first chunk, what scans gets no more memory from the system."""
+    script = tmp_path / "squeezed.py"
+    script.write_text(SQUEEZED)
+    done = subprocess.run([sys.executable, script, talk, tmp_path / "r", str(workers)], capture_output=True, text=True, check=False, timeout=300,
+                          env=os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)})
+    assert done.stdout == ("talk.mp4: there is not enough memory; use fewer --workers, a smaller --imgsz or --tiles off, and run the same command "
+                           "again to go on\n"), done.stderr
+    assert list((tmp_path / "r").glob("faces/run=*/part-*.parquet"))
+    item, = analyzed(talk, results=tmp_path / "r")
+    assert item.error is None and digests(tmp_path / "r") == digests(truth)

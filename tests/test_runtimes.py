@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
+import torch
 
 from crowdmood.errors import CrowdmoodError
 from crowdmood.expressions import CROPS_PER_REQUEST, classify
 from crowdmood.faces import DetectSettings, detect
 from crowdmood.models import EXPRESSION_NET, FACE_DETECTOR, find_model
-from crowdmood.runtimes import RUNTIMES, Device, choose_device, cuda_devices, in_batches, load_network
+from crowdmood.runtimes import RUNTIMES, Device, choose_device, cuda_devices, load_network, torch_network
 
 
 def test_a_device_that_is_not_there_is_an_error_that_lists_what_is():
@@ -23,29 +24,37 @@ def test_auto_takes_cuda_where_there_is_one_and_else_openvino():
     assert (device.name, device.runtime) == (("cuda:0", "torch") if cuda_devices() else ("cpu", "openvino"))
 
 
+class SmallGpu(torch.nn.Module):
+    """Means of pictures; like a GPU that others have filled, it has room for so many at once."""
+
+    def __init__(self, room: int) -> None:
+        super().__init__()
+        self.room, self.asked = room, []
+
+    def forward(self, pictures):
+        self.asked.append(len(pictures))
+        if len(pictures) > self.room:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.\nGPU 0 has a total capacity of 1 GiB")
+        return pictures.mean(dim=(2, 3))
+
+
+PLAIN = np.zeros(1, np.float32), np.ones(1, np.float32)
+
+
 def test_memory_that_ends_halves_the_batch_and_nothing_is_lost():
-    asked = []
-
-    def run(pictures):
-        asked.append(len(pictures))
-        if len(pictures) > 5:
-            raise MemoryError
-        return pictures * 2
-
-    network = in_batches(run, 16, MemoryError)
-    numbers = np.arange(23)
-    np.testing.assert_array_equal(network(numbers), numbers * 2)
-    assert asked == [16, 8, 4, 4, 4, 4, 4, 3]
-    network(numbers)
-    assert asked[8:] == [4] * 5 + [3]  # the smaller batch is remembered
+    net = SmallGpu(room=20)
+    network = torch_network(net, Device("cpu", "torch", 1), PLAIN)
+    pictures = np.random.default_rng(0).integers(0, 256, (70, 4, 4, 1), np.uint8)
+    np.testing.assert_allclose(network(pictures), pictures.mean(axis=(1, 2)), rtol=1e-6)
+    assert net.asked == [64, 32, 16, 16, 16, 16, 6]
+    network(pictures)
+    assert net.asked[7:] == [16, 16, 16, 16, 6]  # the smaller batch is remembered
 
 
-def test_memory_that_ends_with_one_picture_is_raised():
-    def run(pictures):
-        raise MemoryError
-
-    with pytest.raises(MemoryError):
-        in_batches(run, 4, MemoryError)(np.arange(3))
+def test_no_memory_for_a_single_picture_is_a_sentence():
+    network = torch_network(SmallGpu(room=0), Device("cpu", "torch", 1), PLAIN)
+    with pytest.raises(CrowdmoodError, match="^cpu has not enough memory for a single picture; close other programs .* run the same command again to go on$"):
+        network(np.zeros((3, 4, 4, 1), np.uint8))
 
 
 @pytest.fixture(scope="module")

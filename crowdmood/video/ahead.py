@@ -11,6 +11,7 @@ from typing import TypeVar
 from crowdmood.video.isolation import stop_by
 
 T = TypeVar("T")
+LOOK_S = 1.0  # so often a waiting consumer looks whether the thread is still there
 
 
 @contextmanager
@@ -25,7 +26,7 @@ def read_ahead(batches: Iterator[T], depth: int = 2) -> Iterator[Iterator[T]]:
     thread = threading.Thread(target=_fill, args=(batches, ready, stop), name="read-ahead", daemon=True)
     thread.start()
     try:
-        yield _drain(ready)
+        yield _drain(ready, thread)
     finally:
         stop.set()
         while thread.is_alive():
@@ -52,9 +53,9 @@ def _fill(batches: Iterator[T], ready: queue.Queue, stop: threading.Event) -> No
     ready.put((None, error or StopIteration()))
 
 
-def _drain(ready: queue.Queue) -> Iterator[T]:
+def _drain(ready: queue.Queue, thread: threading.Thread) -> Iterator[T]:
     while True:
-        item, end = ready.get()
+        item, end = _next(ready, thread)
         if end is None:
             yield item
             del item  # or it would live on while the next one is awaited
@@ -62,6 +63,17 @@ def _drain(ready: queue.Queue) -> Iterator[T]:
         if isinstance(end, StopIteration):
             return
         raise end
+
+
+def _next(ready: queue.Queue, thread: threading.Thread) -> tuple:
+    """What is ready next. Raises MemoryError where the thread has died: nothing else keeps it from telling its end."""
+    while True:
+        lives = thread.is_alive()
+        try:
+            return ready.get(timeout=LOOK_S)
+        except queue.Empty:
+            if not lives:
+                raise MemoryError from None
 
 
 def _make_room(ready: queue.Queue) -> None:

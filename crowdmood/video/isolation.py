@@ -53,6 +53,10 @@ class Failure(Exception):
     """A child did not answer; the text says what it did instead, such as 'crashed (SIGSEGV)'."""
 
 
+class Starved(Failure):
+    """A child had no memory, or was killed: what it was looking at need not be the reason."""
+
+
 class Child:
     """A process that runs ``crowdmood.video.child``. One request at a time. refused: the last one, with a sentence."""
 
@@ -108,7 +112,7 @@ class Child:
                 self.refused = True
                 raise VideoError(str(message.facts.get("text")))
             if message.kind == "memory":
-                raise Failure(f"needs more than {memory_limit() / 2**30:.1f} GiB of memory")
+                raise Starved(f"needs more than {memory_limit() / 2**30:.1f} GiB of memory")
             if message.kind == "bug":
                 raise Failure(f"failed ({message.facts.get('text')})") from RuntimeError(message.facts.get("trace"))
             if message.kind != "beat":
@@ -199,7 +203,7 @@ class Child:
         except subprocess.TimeoutExpired:
             code = None
         if code == -signal.SIGKILL:
-            return Failure("was killed (SIGKILL), most likely for lack of memory")
+            return Starved("was killed (SIGKILL), most likely for lack of memory")
         if code is not None and code < 0:
             return Failure(f"crashed ({signal.Signals(-code).name})")
         return Failure("ended unexpectedly")

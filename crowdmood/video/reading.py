@@ -12,7 +12,7 @@ from crowdmood.errors import VideoError
 from crowdmood.files import sha256_of
 from crowdmood.video.checking import check_file
 from crowdmood.video.frames import DecodeCount, FrameBatch
-from crowdmood.video.isolation import Child, Failure, borrowed
+from crowdmood.video.isolation import Child, Failure, Starved, borrowed
 from crowdmood.video.recording import Recording
 from crowdmood.video.wire import Message, unpack_recording
 
@@ -22,6 +22,7 @@ FROM_THE_START = ("decord",)
 BEGIN_S, PACKET_S, BYTE_S = 300.0, 1.0, 1e-5
 """Seconds that a request may take, however little it asks for; and more per packet to decode, or byte to look through."""
 COPY = "copy or convert it again"
+MORE_MEMORY = "run the same command again to go on, with fewer --workers or with other programs closed"
 
 
 def probe(path: Path | str) -> Recording:
@@ -39,8 +40,8 @@ def probe(path: Path | str) -> Recording:
             child.say(Message("probe", {"path": str(path.absolute())}))
             told = unpack_recording(child.hear())
         except (Failure, ValueError, TypeError, KeyError) as error:
-            raise VideoError(f"{path.name}: looking at its frames {_reason(error)}; the file is damaged or not what it "
-                             f"seems, {COPY}") from error
+            advice = MORE_MEMORY if isinstance(error, Starved) else f"the file is damaged or not what it seems, {COPY}"
+            raise VideoError(f"{path.name}: looking at its frames {_reason(error)}; {advice}") from error
         recording = child.holds = replace(told, path=path, digest=sha256_of(path))
     return recording
 
@@ -126,6 +127,8 @@ def _reason(error: Exception) -> str:
 
 def _error(recording: Recording, frame: int, decoder: str, error: Exception) -> VideoError:
     name, place = recording.path.name, f"near {recording.time[frame]:.1f} s (frame {frame})"
+    if isinstance(error, Starved):
+        return VideoError(f"{name}: decoding {_reason(error)} {place}; {MORE_MEMORY}")
     if decoder != "av":
         return VideoError(f"{name}: {decoder} cannot be relied on here, it {_reason(error)} {place}; use --decoder av")
     return VideoError(f"{name}: decoding {_reason(error)} {place}; the file is probably damaged there: {COPY}, or leave that part "

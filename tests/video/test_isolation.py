@@ -84,13 +84,30 @@ def test_a_decoder_that_hangs_is_ended_and_the_place_is_told(begun, monkeypatch)
     assert child not in decoders() and gone(child)
 
 
-@pytest.mark.parametrize(("number", "words"), [(signal.SIGSEGV, r"crashed \(SIGSEGV\)"), (signal.SIGBUS, r"crashed \(SIGBUS\)"),
-                                               (signal.SIGKILL, r"was killed \(SIGKILL\), most likely for lack of memory")])
+@pytest.mark.parametrize(("number", "words"), [(signal.SIGSEGV, r"crashed \(SIGSEGV\)"), (signal.SIGBUS, r"crashed \(SIGBUS\)")])
 def test_a_decoder_that_crashes_is_one_sentence(begun, number, words):
     batches, child, _ = begun
     os.kill(int(child), number)
     with pytest.raises(VideoError, match=rf"^clip.mp4: decoding {words} near \d\.\d s \(frame \d+\); the file is probably"):
         list(batches)
+
+
+def test_a_decoder_that_was_killed_says_nothing_against_the_file(begun):
+    batches, child, _ = begun
+    os.kill(int(child), signal.SIGKILL)
+    with pytest.raises(VideoError, match=r"^clip.mp4: decoding was killed \(SIGKILL\), most likely for lack of memory near \d\.\d s \(frame \d+\); "
+                                         "run the same command again to go on, with fewer --workers or with other programs closed$"):
+        list(batches)
+
+
+def test_neither_does_one_that_was_killed_while_it_probed(path):
+    """It is stopped before it has looked at anything, and killed when it was asked."""
+    get_ready()
+    for child in decoders():
+        os.kill(int(child), signal.SIGSTOP)
+        threading.Timer(0.5, os.kill, (int(child), signal.SIGKILL)).start()
+    with pytest.raises(VideoError, match=r"^clip.mp4: looking at its frames was killed \(SIGKILL\), most likely for lack of memory; run the same command again "):
+        probe(path)
 
 
 def test_after_a_crash_the_next_decoding_works(begun, path):
