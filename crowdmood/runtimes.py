@@ -10,9 +10,11 @@ Results of one picture do not depend on what else is in the batch, nor on the nu
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
 
 import numpy as np
 
@@ -22,6 +24,7 @@ from crowdmood.models import FACE_DETECTOR, Model
 Network = Callable[[np.ndarray], np.ndarray]
 
 GPU_BATCH = 64
+NO_MEMORY = ("bad_alloc", os.strerror(errno.ENOMEM), os.strerror(errno.EAGAIN))
 TORCH_FILES = ("weights.safetensors", "model.torchscript")
 
 
@@ -118,6 +121,7 @@ def _openvino(model: Model, device: Device, per_request: int) -> Network:
             queues[shape] = openvino.AsyncInferQueue(compiled, device.threads)
         return queues[shape]
 
+    @_memory_error
     def network(pictures: np.ndarray) -> np.ndarray:
         queue = queue_for((per_request, *pictures.shape[1:]))
         results: list[np.ndarray | None] = [None] * -(-len(pictures) // per_request)
@@ -133,6 +137,20 @@ def _openvino(model: Model, device: Device, per_request: int) -> Network:
         return np.concatenate(results)[:len(pictures)] if results else _nothing(queue)
 
     return network
+
+
+def _memory_error(network: Network) -> Network:
+    """Raise MemoryError where OpenVINO wraps the system's refusal of memory, or of a thread for want of it, in an error of its own."""
+    @wraps(network)
+    def told(pictures: np.ndarray) -> np.ndarray:
+        try:
+            return network(pictures)
+        except RuntimeError as error:
+            if any(words in str(error) for words in NO_MEMORY):
+                raise MemoryError from error
+            raise
+
+    return told
 
 
 def _byte_input(graph, shape: tuple[int, ...], normalisation: tuple[np.ndarray, np.ndarray]):

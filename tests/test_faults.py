@@ -7,13 +7,16 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from crowdmood.batch import analyze_all
 from crowdmood.errors import VideoError, one_line
+from crowdmood.executors import processes
 from crowdmood.files import as_text, identity
 from crowdmood.options import Execution, Options
 from crowdmood.sources import expand
@@ -91,6 +94,7 @@ def test_a_disk_without_room_loses_nothing_that_was_finished(talk, truth, small_
         assert digests(small_disk)[name] == digest
 
 
+@pytest.mark.slow
 def test_a_disk_without_room_for_a_report_or_an_export_keeps_the_tables(talk, truth, small_disk):
     """The tables fit, pictures of a report do not, nor does an export."""
     assert analyze(talk, "--results", small_disk).returncode == 0
@@ -239,6 +243,20 @@ def test_names_of_all_kinds(talk, truth, tmp_path):
     assert "bytes \\\\xff\\\\xfe.mp4" in runs.stdout and runs.returncode == 0
 
 
+def test_a_job_takes_a_name_that_is_no_utf8(talk, tmp_path):
+    (tmp_path / "in").mkdir()
+    shutil.copy(talk, tmp_path / "in" / NAMES[5])
+    (tmp_path / "night.toml").write_text('sources = ["in"]\nresults = "r"\nreports = []\nstill_s = 0\n'
+                                         '[analyze]\nsample_fps = 0.2\nimgsz = 320\ntiles = "off"\nend = 5\ndevice = "cpu"\n')
+    done = crowdmood("jobs", "run", "night", "--jobs", tmp_path)
+    assert done.returncode == 0 and "bytes \\xff\\xfe.mp4" in done.stderr, done.stderr
+    again = crowdmood("jobs", "run", "night", "--jobs", tmp_path)
+    assert again.returncode == 0 and "recording begun" not in again.stderr, "it is known by its name"
+    history = crowdmood("jobs", "history", "night", "--jobs", tmp_path, "--json")
+    assert history.returncode == 0 and "bytes" in history.stdout and "Traceback" not in history.stderr, history.stderr
+    assert len(list(tmp_path.glob("r/faces/run=*/faces.parquet"))) == 1
+
+
 def test_an_error_about_a_strange_name_is_one_line(tmp_path):
     for name in (NOTHING, "two\nlines.mp4"):
         (tmp_path / name).write_text("text")
@@ -271,36 +289,19 @@ def test_ten_thousand_files_in_a_folder(talk, tmp_path):
 
 # Memory
 
-SQUEEZED = """
-import os, resource, sys
-from pathlib import Path
-from crowdmood.batch import analyze_all
-from tests.processes import descendants, name_of
-from tests.test_faults import EXECUTION, OPTIONS
-from dataclasses import replace
+@dataclass(frozen=True)
+class Hungry:
+    """Work that asks for more memory than the system gives to its process."""
 
-def squeeze(path, done):
-    if done.chunks_done == 1:
-        workers = [pid for pid in descendants(os.getpid()) if 'spawn_main' in name_of(pid)]
-        for pid in workers or [os.getpid()]:
-            resource.prlimit(pid, resource.RLIMIT_AS, (1 << 20, 1 << 20))
-
-if __name__ == '__main__':
-    talk, results, workers = sys.argv[1:]
-    for item in analyze_all([Path(talk)], OPTIONS, replace(EXECUTION, workers=int(workers)), results, False, squeeze):
-        print(item.error)
-"""
+    def __call__(self, tasks):
+        for task in tasks:
+            resource.setrlimit(resource.RLIMIT_DATA, (256 << 20, 256 << 20))
+            yield task, np.ones(task << 20, np.uint8).nbytes
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_no_memory_fails_one_recording_with_a_sentence_and_is_gone_on_from(talk, truth, tmp_path, workers):
-    """After the first chunk, what scans gets no more memory from the system."""
-    script = tmp_path / "squeezed.py"
-    script.write_text(SQUEEZED)
-    done = subprocess.run([sys.executable, script, talk, tmp_path / "r", str(workers)], capture_output=True, text=True, check=False, timeout=300,
-                          env=os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)})
-    assert done.stdout == ("talk.mp4: there is not enough memory; use fewer --workers, a smaller --imgsz or --tiles off, and run the same command "
-                           "again to go on\n"), done.stderr
-    assert list((tmp_path / "r").glob("faces/run=*/part-*.parquet"))
-    item, = analyzed(talk, results=tmp_path / "r")
-    assert item.error is None and digests(tmp_path / "r") == digests(truth)
+def test_a_lack_of_memory_in_a_worker_is_a_memory_error_here():
+    """Of a real process with a real limit; `watched` makes a sentence of it."""
+    found = processes(Hungry(), [1, 4096], 1)
+    assert next(found) == (1, 1 << 20)
+    with pytest.raises(MemoryError):
+        next(found)

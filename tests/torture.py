@@ -6,6 +6,9 @@ Each round analyzes a folder of recordings into a new results folder, with 1 to 
 hits a worker, all workers, a decoder, the parent, or all of them at once; what ended is run again until it is done. Then: no row lost, none double, every final
 file equal to the byte, no finished chunk done twice, at most one chunk lost per killed process that scans, and no file, process
 or lock left behind.
+
+With --job the same is done to `crowdmood jobs run`: the parent is then the one that hands out recordings, and what hits a worker
+may hit the one that has a recording in hand, with all that scan for it.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from __future__ import annotations
 import argparse
 import fcntl
 import hashlib
+import json
 import os
 import random
 import signal
@@ -32,7 +36,22 @@ from tests.quiet import SETTINGS, write_quiet
 VICTIMS = ("worker", "workers", "decoder", "parent", "group")
 END_S = 15.0  # what a killed parent leaves must have ended by then
 MOST_STARTS = 100  # of a round; it would be done after a few
-ENDED_BY_KILLS = "was killed"  # what is said of a recording that lost its decoder, or workers too often
+JOB = """
+sources = [{sources!r}]
+results = {results!r}
+reports = []
+still_s = 0
+
+[analyze]
+workers = {workers}
+{settings}
+
+[retry]
+times = 1000
+pause_s = 0
+"""
+ENDED_BY_KILLS = ("was killed", "SIGKILL",  # what is said of a recording that lost its decoder, or workers too often;
+                  "is being run by another process")  # by a job: until the lease of the one that was killed has ended
 # Counts the chunks that are begun: one byte each. The program is the real one; worker processes import this file too.
 LAUNCHER = """
 import os
@@ -55,6 +74,7 @@ class Round:
     folder: Path
     results: Path
     workers: int
+    job: bool = False
     parts: dict[Path, tuple[int, int]] = field(default_factory=dict)
     finished: set[Path] = field(default_factory=set)
     killed: Counter = field(default_factory=Counter)
@@ -66,6 +86,10 @@ class Round:
         return self.folder / "begun"
 
     def command(self) -> list[str]:
+        if self.job:
+            (self.folder / "night.toml").write_text(JOB.format(sources=str(self.folder.parent / "recordings"), results=str(self.results),
+                                                               workers=self.workers, settings=settings()))
+            return [sys.executable, str(self.folder / "launcher.py"), "jobs", "run", "night", "--jobs", str(self.folder), "--lease", "1"]
         return [sys.executable, str(self.folder / "launcher.py"), "analyze", str(self.folder.parent / "recordings"), "--results",
                 str(self.results), "--workers", str(self.workers), "--no-report", "--quiet", *SETTINGS]
 
@@ -73,6 +97,12 @@ class Round:
     def begun(self) -> int:
         """How many chunks were begun so far."""
         return self.log.stat().st_size if self.log.exists() else 0
+
+
+def settings() -> str:
+    """SETTINGS as keys of a job file."""
+    pairs = zip((name.removeprefix("--").replace("-", "_") for name in SETTINGS[::2]), SETTINGS[1::2], strict=True)
+    return "\n".join(f"{name} = {value if value.replace('.', '').isdigit() else json.dumps(value)}" for name, value in pairs)
 
 
 def main() -> int:
@@ -104,21 +134,22 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, default in (("kills", 200), ("seed", 0), ("workers", 2), ("recordings", 3), ("chunks", 4)):
         parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--job", action="store_true", help="over `crowdmood jobs run`")
     return parser.parse_args()
 
 
 def unbroken(base: Path, arguments: argparse.Namespace) -> tuple[dict[str, str], float]:
     """Content of the final files of a run that nothing disturbs, and how long it took."""
-    whole = prepare(base / "unbroken", arguments.workers)
+    whole = prepare(base / "unbroken", arguments)
     start = time.monotonic()
     subprocess.run(whole.command(), check=True, env=environment(whole), stdout=subprocess.DEVNULL)
     assert whole.begun == arguments.recordings * arguments.chunks, "the recordings have other chunks than asked for"
     return digests(whole.results), time.monotonic() - start
 
 
-def prepare(folder: Path, workers: int) -> Round:
+def prepare(folder: Path, arguments: argparse.Namespace) -> Round:
     (folder / "tmp").mkdir(parents=True)
-    prepared = Round(folder, folder / "results", workers)
+    prepared = Round(folder, folder / "results", arguments.workers, arguments.job)
     (folder / "launcher.py").write_text(LAUNCHER.format(log=str(prepared.log)))
     return prepared
 
@@ -130,7 +161,7 @@ def environment(one: Round) -> dict[str, str]:
 
 def play(folder: Path, truth: dict, seconds: float, chance: random.Random, arguments: argparse.Namespace, most: int) -> Round:
     """Kill and start again until the analysis is done, then look at what is there."""
-    one = prepare(folder, arguments.workers)
+    one = prepare(folder, arguments)
     while True:
         one.starts += 1
         assert one.starts < MOST_STARTS, "it is never done"
@@ -143,7 +174,7 @@ def play(folder: Path, truth: dict, seconds: float, chance: random.Random, argum
         check_parts(one)
         if process.returncode == 0:
             break
-        assert process.returncode == -signal.SIGKILL or ENDED_BY_KILLS in says, says
+        assert process.returncode == -signal.SIGKILL or any(words in says for words in ENDED_BY_KILLS), says
         assert "Traceback" not in says, says
     check_end(one, truth, arguments.recordings * arguments.chunks)
     return one
@@ -176,7 +207,7 @@ def kill(one: Round, process: subprocess.Popen, chance: random.Random) -> None:
         except ProcessLookupError:
             pass  # it has just ended by itself
     one.killed[victim] += 1
-    one.scanning_killed += {"worker": 1, "decoder": 1}.get(victim, max(1, one.workers))
+    one.scanning_killed += {"worker": one.workers if one.job else 1, "decoder": 1}.get(victim, max(1, one.workers))
 
 
 def check_nobody_is_left(process: subprocess.Popen) -> None:

@@ -31,7 +31,8 @@ def begin_log(form: str) -> None:
 
 def printable(text: Any) -> str:
     """Text on one line: what cannot be printed (line breaks, bytes that are no text) as an escape."""
-    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in str(text))
+    text = str(text).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
 
 
 def moment(seconds: float) -> str:

@@ -34,7 +34,7 @@ def test_json():
 
 def test_text():
     first, second, third = lines("text")
-    assert first[21:] == "nightly: error: recording failed: recording /in/a\\nb\\udce9 н.mp4; failures 2"
+    assert first[21:] == "nightly: error: recording failed: recording /in/a\\nb\\xe9 н.mp4; failures 2"
     assert second[21:] == "warning: S3 is away; later" and "ZeroDivisionError" in third
 
 
