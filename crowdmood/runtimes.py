@@ -111,6 +111,8 @@ def _openvino(model: Model, device: Device, per_request: int) -> Network:
         "NUM_STREAMS": str(device.threads),
         "INFERENCE_NUM_THREADS": str(device.threads),
         "INFERENCE_PRECISION_HINT": "f32",
+        # Or every process puts its threads on the same cores, the first ones.
+        "ENABLE_CPU_PINNING": "NO",
     }
     queues: dict[tuple[int, ...], openvino.AsyncInferQueue] = {}
 
