@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,8 @@ def decoders(process: int | str = "self") -> set[str]:
     """Ids of the processes for decoding that a process has started."""
     found = set()
     for task in Path(f"/proc/{process}/task").iterdir():
-        found |= set((task / "children").read_text().split())
+        with suppress(OSError):  # a thread that has just ended; its children are another one's now
+            found |= set((task / "children").read_text().split())
     return {child for child in found if "crowdmood.video.child" in _command(child)}
 
 
