@@ -114,29 +114,26 @@ def _openvino(model: Model, device: Device, per_request: int) -> Network:
         # Or every process puts its threads on the same cores, the first ones.
         "ENABLE_CPU_PINNING": "NO",
     }
-    queues: dict[tuple[int, ...], openvino.AsyncInferQueue] = {}
+    rings: dict[tuple[int, ...], list[openvino.InferRequest]] = {}
 
-    def queue_for(shape: tuple[int, ...]) -> openvino.AsyncInferQueue:
+    def ring_for(shape: tuple[int, ...]) -> list[openvino.InferRequest]:
         # A fixed shape is compiled once and runs faster than a dynamic one; a recording has one or two.
-        if shape not in queues:
+        if shape not in rings:
             compiled = core.compile_model(_byte_input(plain.clone(), shape, _normalisation(model)), "CPU", settings)
-            queues[shape] = openvino.AsyncInferQueue(compiled, device.threads)
-        return queues[shape]
+            # One more than run at a time, so that there is always one waiting. openvino.AsyncInferQueue would do the same, but
+            # its callbacks need the interpreter while it is taken down by the interpreter: one in twenty networks never ended.
+            rings[shape] = [compiled.create_infer_request() for _ in range(device.threads + 1)]
+        return rings[shape]
 
     @_memory_error
     def network(pictures: np.ndarray) -> np.ndarray:
-        queue = queue_for((per_request, *pictures.shape[1:]))
-        results: list[np.ndarray | None] = [None] * -(-len(pictures) // per_request)
-
-        def keep(request, at):
-            results[at] = request.get_output_tensor().data.copy()
-
-        queue.set_callback(keep)
-        for at in range(len(results)):
-            piece = pictures[at * per_request:(at + 1) * per_request]
-            queue.start_async({0: _filled(piece, per_request)}, at)
-        queue.wait_all()
-        return np.concatenate(results)[:len(pictures)] if results else _nothing(queue)
+        shape = (per_request, *pictures.shape[1:])
+        ring = ring_for(shape)
+        try:
+            return _in_turn(ring, pictures, per_request)
+        except BaseException:
+            rings.pop(shape, None)  # some may still be at work
+            raise
 
     return network
 
@@ -180,9 +177,18 @@ def _filled(piece: np.ndarray, size: int) -> np.ndarray:
     return full
 
 
-def _nothing(queue) -> np.ndarray:
-    shape = queue[0].get_output_tensor().shape
-    return np.zeros((0, *shape[1:]), np.float32)
+def _in_turn(ring: list, pictures: np.ndarray, size: int) -> np.ndarray:
+    """Results of pictures, ``size`` a request: each request of the ring has its turn when its last result was taken."""
+    count, results = -(-len(pictures) // size), []
+    for at in range(count + len(ring)):
+        request = ring[at % len(ring)]
+        if len(ring) <= at:
+            request.wait()
+            results.append(request.get_output_tensor().data.copy())
+        if at < count:
+            request.start_async({0: _filled(pictures[at * size:(at + 1) * size], size)})
+    nothing = np.zeros((0, *ring[0].get_output_tensor().shape[1:]), np.float32)
+    return np.concatenate([nothing, *results])[:len(pictures)]
 
 
 def _onnx(model: Model, device: Device, per_request: int) -> Network:
