@@ -1,8 +1,8 @@
 """The expression net: a small residual network on grey 48 x 48 crops.
 
 Input: float32 (n, 1, 48, 48), grey values 0..255 (the net scales each crop itself). Output: float32 (n, 7),
-logits in the order of `crowdmood.labels.EXPRESSIONS`; probabilities are softmax(logits / temperature), with
-the temperature in the model's card.
+logits in the order of `crowdmood.labels.EXPRESSIONS`, or of the card's `labels` where a net was trained on some of
+them; probabilities are softmax(logits / temperature), with the temperature in the model's card.
 """
 
 from __future__ import annotations
@@ -20,18 +20,22 @@ from torch.nn import functional
 from crowdmood.labels import EXPRESSIONS
 
 SIDE = 48
+WRITTEN = ("widths", "blocks", "mirror", "units", "classes")  # of the shape, into the file of weights
 
 
 @dataclass(frozen=True)
 class Shape:
     """Widths of the four stages (24, 12, 6 and 3 cells a side) and how many blocks each has; mirror: in use, a
-    crop is looked at as it is and mirrored, and the mean of the features counts.
+    crop is looked at as it is and mirrored, and the mean of the features counts; units: of a layer between the features
+    and the heads, 0 for none; classes: how many labels there are.
     """
 
     widths: tuple[int, ...] = (32, 96, 192, 256)
     blocks: tuple[int, ...] = (1, 1, 2, 2)
     dropout: float = 0.3
     mirror: bool = True
+    units: int = 0
+    classes: int = len(EXPRESSIONS)
 
 
 class Standardize(nn.Module):
@@ -86,16 +90,17 @@ class ExpressionNet(nn.Module):
                 stages.append(Block(inside, width, 2 if stage and not index else 1))
                 inside = width
         self.body = nn.Sequential(*stages)
+        self.hidden = nn.Sequential(nn.Linear(inside, shape.units), nn.ReLU()) if shape.units else nn.Identity()
         self.dropout = nn.Dropout(shape.dropout)
-        self.votes = nn.Linear(inside, len(EXPRESSIONS))
-        self.label = nn.Linear(inside, len(EXPRESSIONS))
+        self.votes = nn.Linear(shape.units or inside, shape.classes)
+        self.label = nn.Linear(shape.units or inside, shape.classes)
 
     def features(self, crops: Tensor) -> Tensor:
-        """(n, 1, 48, 48) grey 0..255 -> (n, last width)."""
+        """(n, 1, 48, 48) grey 0..255 -> (n, last width), or (n, units)."""
         found = self._features(crops)
         if self.shape.mirror and not self.training:
             found = (found + self._features(crops.flip(3))) / 2
-        return self.dropout(found)
+        return self.dropout(self.hidden(found))
 
     def _features(self, crops: Tensor) -> Tensor:
         x = functional.relu(self.stem(self.standardize(crops)), inplace=True)
@@ -144,8 +149,8 @@ def expression_network(weights: Path | str) -> ExpressionNet:
         state = {name: file.get_tensor(name).float() for name in file.keys()}
     if "shape" not in facts:
         raise ValueError(f"{weights}: does not say which shape of net it is for")
-    shape = json.loads(facts["shape"])
-    net = ExpressionNet(Shape(tuple(shape["widths"]), tuple(shape["blocks"]), mirror=shape.get("mirror", False)))
+    shape = {"mirror": False} | json.loads(facts["shape"])
+    net = ExpressionNet(Shape(**{name: tuple(value) if isinstance(value, list) else value for name, value in shape.items()}))
     found = net.load_state_dict(state, strict=False)
     missing = [name for name in found.missing_keys if not name.endswith("num_batches_tracked")]
     if missing or found.unexpected_keys:
@@ -163,5 +168,5 @@ def save_weights(net: ExpressionNet, path: Path | str) -> None:
         if value.is_floating_point()
     }
     # One entry only: safetensors writes several in random order, and equal nets shall be equal files.
-    facts = {"shape": json.dumps({"widths": net.shape.widths, "blocks": net.shape.blocks, "mirror": net.shape.mirror})}
+    facts = {"shape": json.dumps({name: getattr(net.shape, name) for name in WRITTEN})}
     save_file({name: value.contiguous() for name, value in state.items()}, path, facts)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -58,13 +59,13 @@ class Expressions:
     usable: np.ndarray
 
 
-def load_classifier(model: Model, device: Device) -> Network:
-    """An expression net of any card: crops uint8 (m, size, size, channels) -> logits (m, 7) in the order of EXPRESSIONS.
+def load_classifier(model: Model, device: Device, labels: Sequence[str] = EXPRESSIONS) -> Network:
+    """An expression net of any card: crops uint8 (m, size, size, channels) -> logits (m, k) in the order of the labels.
 
-    Labels beyond the seven are left out. Raises ModelError.
+    The card must have all of them; others are left out. Raises ModelError.
     """
     network = load_network(model, device, CROPS_PER_REQUEST)
-    order = [model.card["labels"].index(name) for name in EXPRESSIONS]
+    order = [model.card["labels"].index(name) for name in labels]
     if model.card.get("output", {}).get("kind") == "probabilities":
         return lambda crops: np.log(np.maximum(network(crops)[:, order], 1e-9))
     return lambda crops: network(crops)[:, order]

@@ -77,8 +77,11 @@ class Model:
         return path
 
 
-def read_model(folder: Path | str) -> Model:
-    """Read the card of one model folder. Raises ModelError when there is none, it cannot be read, or lacks something."""
+def read_model(folder: Path | str, whole: bool = True) -> Model:
+    """Read the card of one model folder. Raises ModelError when there is none, it cannot be read, or lacks something.
+
+    whole: an expression net must know all seven expressions, as tables have them; else two of them will do.
+    """
     path = Path(folder) / "card.toml"
     try:
         card = parsed(path.read_text(encoding="utf-8"))
@@ -86,7 +89,7 @@ def read_model(folder: Path | str) -> Model:
         raise ModelError(f"no model in {folder}: {path.name} cannot be read ({error.strerror})") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ModelError(f"{path}: not a valid model card ({error})") from error
-    _check_card(card, path)
+    _check_card(card, path, whole)
     return Model(Path(folder), card)
 
 
@@ -96,7 +99,7 @@ def parsed(text: str) -> dict:
     return tomllib.loads(text)
 
 
-def _check_card(card: dict, path: Path) -> None:
+def _check_card(card: dict, path: Path, whole: bool) -> None:
     kind = card.get("kind")
     if not isinstance(kind, str) or kind not in NEEDED:
         raise ModelError(f"{path}: kind is {kind!r}; known: {', '.join(map(repr, NEEDED))}")
@@ -108,8 +111,9 @@ def _check_card(card: dict, path: Path) -> None:
     if missing:
         raise ModelError(f"{path} lacks {', '.join(missing)}; docs/models.md describes a card")
     unknown = [name for name in EXPRESSIONS if kind == EXPRESSION_NET and name not in card["labels"]]
-    if unknown:
-        raise ModelError(f"{path}: labels lack {', '.join(unknown)}; needed: {', '.join(EXPRESSIONS)}, in any order")
+    if unknown and (whole or len(unknown) > len(EXPRESSIONS) - 2):
+        raise ModelError(f"{path}: labels lack {', '.join(unknown)}; needed: {', '.join(EXPRESSIONS)}, in any order; a net that knows "
+                         "some of them can only be measured (crowdmood evaluate expression)")
     _check_files(card["files"], path)
 
 
@@ -128,10 +132,12 @@ def list_models() -> list[Model]:
     return [read_model(card.parent) for card in sorted(shipped("models").glob("*/card.toml"))]
 
 
-def find_model(kind: str, folder: Path | str | None = None) -> Model:
-    """The model in ``folder``, or the newest shipped one of this kind. Raises ModelError when it does not fit."""
+def find_model(kind: str, folder: Path | str | None = None, whole: bool = True) -> Model:
+    """The model in ``folder``, or the newest shipped one of this kind; whole: as `read_model` says. Raises ModelError
+    when it does not fit.
+    """
     if folder is not None:
-        model = read_model(folder)
+        model = read_model(folder, whole)
         if model.kind != kind:
             raise ModelError(f"{folder} holds: {model.kind}; needed: {kind}")
         return model

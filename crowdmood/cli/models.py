@@ -22,7 +22,7 @@ def models(folders: tuple[str, ...], as_json: bool) -> None:
 
     from crowdmood.models import list_models, read_model
 
-    found = [read_model(folder) for folder in folders] if folders else list_models()
+    found = [read_model(folder, whole=False) for folder in folders] if folders else list_models()
     for model in found:
         _try(model)
     if as_json:

@@ -1,8 +1,8 @@
 """Trains the expression net: a loop that can be killed at any instant and goes on where it was.
 
 The schedule follows a budget, of minutes or of epochs, and always anneals to the end: one cycle of the
-learning rate, averaged weights (those are the result). Time counts only while the loop runs, so a break does
-not shorten the schedule.
+learning rate, averaged weights (those are the result), unless early stopping ends it before. Time counts only
+while the loop runs, so a break does not shorten the schedule.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -21,48 +21,29 @@ from torch.nn import functional
 
 from crowdmood.errors import CrowdmoodError
 from crowdmood.expression_net import ExpressionNet, expression_network
-from crowdmood.files import write_aside
 from crowdmood.models import EXPRESSION_NET, find_model
-from crowdmood.training.expression_augment import training_crops
+from crowdmood.training.expression_augment import ONE_SIDE, SIDES, training_crops
+from crowdmood.training.expression_curves import curves
 from crowdmood.training.expression_data import LabelledFaces, training_rows
+from crowdmood.training.expression_evaluation import (
+    class_scores,
+    confusion_matrix,
+    macro_f1,
+    probabilities,
+)
+from crowdmood.training.expression_recipe import weights_of
+from crowdmood.training.expression_state import (
+    Settings,
+    State,
+    load_checkpoint,
+    save_checkpoint,
+    start,
+)
+from crowdmood.training.expression_thresholds import fit_temperature
 
 LABEL_WEIGHT = 0.7  # of the head for the single label, against 1 for the votes
 WARM_UP = 0.06  # share of the schedule in which the learning rate rises
 AVERAGING = 0.999
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to train. Exactly one of `minutes` and `epochs` is set. begin_with: a model folder to go on from, None for
-    weights by chance; device: cpu, cuda or cuda:N.
-    """
-
-    minutes: float | None = None
-    epochs: int | None = None
-    seed: int = 0
-    threads: int = 1
-    batch: int = 128
-    rate: float = 0.1
-    weight_decay: float = 5e-4
-    save_every_s: float = 120.0
-    begin_with: str | None = None
-    device: str = "cpu"
-
-
-@dataclass
-class State:
-    """Where a training is. Everything in it goes into the checkpoint."""
-
-    net: ExpressionNet
-    average: ExpressionNet
-    optimizer: torch.optim.Optimizer
-    rng: torch.Generator
-    step: int = 0
-    epoch: int = 0
-    batch: int = 0  # next batch of this epoch
-    seconds: float = 0.0
-    finished: bool = False
-    history: list[dict] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -78,50 +59,95 @@ class Progress:
     measured: dict | None = None
 
 
-def train(
-    faces: LabelledFaces, checkpoint: Path, settings: Settings, report: Callable[[Progress], None]
-) -> State:
+@dataclass(frozen=True)
+class Lesson:
+    """What is learned: the faces, the weight of each label (k,) if they have weights, and how."""
+
+    faces: LabelledFaces
+    weight: Tensor | None
+    settings: Settings
+
+    @property
+    def batches(self) -> int:
+        """Of an epoch."""
+        return max(1, len(self.faces) // self.settings.batch)
+
+
+Report = Callable[[Progress], None]
+
+
+def train(faces: LabelledFaces, checkpoint: Path, settings: Settings, report: Report, folder: Path | None = None) -> State:
     """Trains from the checkpoint, or from nothing where there is none, until the budget is spent; returns the
-    finished state.
+    finished state. folder: where the curves are written.
 
     The checkpoint is replaced at least every `save_every_s` seconds. Raises CrowdmoodError where there is
     nothing to learn from, or the checkpoint does not fit the settings.
     """
     torch.set_num_threads(settings.threads)
     cv2.setNumThreads(1)
+    lesson = _lesson(faces, settings)
+    state = load_checkpoint(checkpoint, settings) if checkpoint.exists() else _begin(settings)
+    judge = faces.where(faces.split == "public_test")
+    if settings.early_stopping is not None and not len(judge):
+        raise CrowdmoodError("--early-stopping needs faces of the split 'public_test' (val); there are none")
+    state.finished = _finished(state, lesson)  # a larger budget takes up a finished training
+    with curves(folder, state.history) as draw:
+        while not state.finished:
+            _train_epoch(state, lesson, report, checkpoint)
+            begun = time.monotonic()
+            _end_epoch(state, judge, lesson)
+            state.seconds += time.monotonic() - begun
+            state.finished, share = _finished(state, lesson), _share(state, lesson)
+            draw(state.history)
+            found = state.history[-1]
+            report(Progress(share, state.epoch, found["rate"], found["learned"], 0.0, state.seconds, found))
+            save_checkpoint(checkpoint, state, settings)
+    return state
+
+
+def _lesson(faces: LabelledFaces, settings: Settings) -> Lesson:
     learn = faces.where(training_rows(faces))
     if len(learn) < 2:
         raise CrowdmoodError("no faces to learn from: no row of the split 'train' is usable")
-    state = load_checkpoint(checkpoint, settings) if checkpoint.exists() else _begin(settings)
-    state.finished = _share(state, len(learn), settings) >= 1  # a larger budget takes up a finished training
-    judge = faces.where(faces.split == "public_test")
-    saved, clock, loss = time.monotonic(), time.monotonic(), math.nan
-    while not state.finished:
-        for loss, count in _epoch(state, learn, settings):
-            now = time.monotonic()
-            state.seconds, spent, clock = state.seconds + now - clock, now - clock, now
-            share = _share(state, len(learn), settings)
-            report(Progress(share, state.epoch, _rate(share, settings), loss, count / spent, state.seconds))
-            if share >= 1:
-                break
-            if now - saved > settings.save_every_s:
-                save_checkpoint(checkpoint, state, settings)
-                saved = now
-        _end_epoch(state, judge, len(learn), settings)
-        share = _share(state, len(learn), settings)
-        state.finished = share >= 1
-        report(
-            Progress(share, state.epoch, _rate(share, settings), loss, 0.0, state.seconds, state.history[-1])
-        )
-        save_checkpoint(checkpoint, state, settings)
-        saved = time.monotonic()
-    return state
+    count = np.bincount(learn.label, minlength=len(faces.labels))
+    if not count.all():
+        there = [name for name, number in zip(faces.labels, count, strict=True) if number]
+        lacking = [name for name in faces.labels if name not in there]
+        raise CrowdmoodError(f"no faces of {', '.join(lacking)} to learn from; train on the others with --labels {','.join(there)}")
+    return Lesson(learn, class_weights(count, settings), settings)
+
+
+def class_weights(count: np.ndarray, settings: Settings) -> Tensor | None:
+    """The weight of each label, float32 (k,), scaled so that a face weighs 1 on average; None: all weigh 1.
+
+    count: faces of each label, int (k,).
+    """
+    if settings.class_weights == "none":
+        return None
+    given = weights_of(settings.class_weights, settings.labels)
+    weight = 1 / count if given is None else np.array([given.get(name, 1.0) for name in settings.labels])
+    return torch.from_numpy(weight * count.sum() / (weight * count).sum()).float()
+
+
+def _train_epoch(state: State, lesson: Lesson, report: Report, checkpoint: Path) -> None:
+    """Learns the rest of one epoch, or of the budget."""
+    saved = clock = time.monotonic()
+    for loss, count in _epoch(state, lesson):
+        now = time.monotonic()
+        state.seconds, spent, clock = state.seconds + now - clock, now - clock, now
+        share = _share(state, lesson)
+        report(Progress(share, state.epoch, _rate(share, lesson.settings), loss, count / spent, state.seconds))
+        if share >= 1:
+            break
+        if now - saved > lesson.settings.save_every_s:
+            save_checkpoint(checkpoint, state, lesson.settings)
+            saved = now
 
 
 def _begin(settings: Settings) -> State:
     state = start(settings)
     if settings.begin_with is not None:
-        model = find_model(EXPRESSION_NET, settings.begin_with)
+        model = find_model(EXPRESSION_NET, settings.begin_with, whole=False)
         try:
             before = expression_network(model.file("weights.safetensors")).state_dict()
             for net in (state.net, state.average):
@@ -131,34 +157,19 @@ def _begin(settings: Settings) -> State:
     return state
 
 
-def start(settings: Settings) -> State:
-    """A fresh state, its weights drawn from the seed."""
-    torch.manual_seed(settings.seed)
-    net = ExpressionNet().to(settings.device, memory_format=torch.channels_last)
-    average = ExpressionNet().to(settings.device)
-    average.load_state_dict(net.state_dict())
-    return State(net, average, _optimizer(net, settings), torch.Generator().manual_seed(settings.seed))
+def _finished(state: State, lesson: Lesson) -> bool:
+    """Whether the budget is spent, or the patience: as many epochs without a smaller loss."""
+    patience = lesson.settings.early_stopping
+    waited = patience is not None and state.best is not None and state.history[-1]["epoch"] - state.best["epoch"] >= patience
+    return waited or _share(state, lesson) >= 1
 
 
-def _optimizer(net: ExpressionNet, settings: Settings) -> torch.optim.Optimizer:
-    weights = [p for p in net.parameters() if p.ndim > 1]
-    others = [p for p in net.parameters() if p.ndim <= 1]  # norms and biases are not pulled to 0
-    groups = [
-        {"params": weights, "weight_decay": settings.weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
-    return torch.optim.SGD(groups, lr=settings.rate, momentum=0.9, nesterov=True)
-
-
-def _batches(count: int, settings: Settings) -> int:
-    return max(1, count // settings.batch)
-
-
-def _share(state: State, count: int, settings: Settings) -> float:
+def _share(state: State, lesson: Lesson) -> float:
     """How much of the budget is spent, 0..1."""
+    settings = lesson.settings
     if settings.minutes is not None:
         return min(1.0, state.seconds / (60 * settings.minutes))
-    return min(1.0, state.step / (settings.epochs * _batches(count, settings)))
+    return min(1.0, state.step / (settings.epochs * lesson.batches))
 
 
 def _rate(share: float, settings: Settings) -> float:
@@ -167,26 +178,30 @@ def _rate(share: float, settings: Settings) -> float:
     return settings.rate * max(0.5 * (1 + math.cos(math.pi * (share - WARM_UP) / (1 - WARM_UP))), 1e-4)
 
 
-def _epoch(state: State, learn: LabelledFaces, settings: Settings) -> Iterator[tuple[float, int]]:
+def _epoch(state: State, lesson: Lesson) -> Iterator[tuple[float, int]]:
     """Learns the rest of one epoch; yields each batch's loss and size."""
+    learn, settings = lesson.faces, lesson.settings
     order = np.random.default_rng((settings.seed, state.epoch)).permutation(len(learn))
     state.net.train()
-    while state.batch < _batches(len(learn), settings):
+    while state.batch < lesson.batches:
         rows = order[state.batch * settings.batch : (state.batch + 1) * settings.batch]
-        share = _share(state, len(learn), settings)
+        share = _share(state, lesson)
         for group in state.optimizer.param_groups:
             group["lr"] = _rate(share, settings)
-        loss = _learn(state, learn, rows, training_crops(learn.images[rows], share, state.rng))
+        sides = SIDES if settings.early_stopping is None else ONE_SIDE
+        crops = training_crops(learn.images[rows], share, state.rng, settings.augmentation, sides)
+        loss = _learn(state, lesson, rows, crops)
         state.step += 1
         state.batch += 1
+        state.learned, state.batches = state.learned + loss, state.batches + 1
         yield loss, len(rows)
 
 
-def _learn(state: State, learn: LabelledFaces, rows: np.ndarray, crops: Tensor) -> float:
+def _learn(state: State, lesson: Lesson, rows: np.ndarray, crops: Tensor) -> float:
     device = next(state.net.parameters()).device
     with torch.autocast(device.type, torch.bfloat16):
         votes, label = state.net.both(crops.to(device, memory_format=torch.channels_last))
-    loss = _loss(votes.float(), label.float(), learn, rows)
+    loss = _loss(votes.float(), label.float(), lesson, rows)
     state.optimizer.zero_grad()
     loss.backward()
     torch.nn.utils.clip_grad_norm_(state.net.parameters(), 5.0)
@@ -195,16 +210,21 @@ def _learn(state: State, learn: LabelledFaces, rows: np.ndarray, crops: Tensor) 
     return float(loss.detach())
 
 
-def _loss(votes: Tensor, label: Tensor, learn: LabelledFaces, rows: np.ndarray) -> Tensor:
-    """Cross entropy to the people's votes, as far as they fell on the seven, and to the single label,
+def _loss(votes: Tensor, label: Tensor, lesson: Lesson, rows: np.ndarray) -> Tensor:
+    """Cross entropy to the people's votes, as far as they fell on the labels, and to the single label,
     where it is sure.
     """
+    learn = lesson.faces
     wanted, share, single, sure = (
         torch.from_numpy(values[rows]).to(votes.device)
         for values in (learn.votes, learn.vote_share, learn.label, learn.label_sure)
     )
+    sure = sure.float()
+    if lesson.weight is not None:
+        weight = lesson.weight.to(votes.device)
+        share, sure = share * (wanted @ weight), sure * weight[single]
     by_votes = (functional.cross_entropy(votes, wanted, reduction="none") * share).mean()
-    by_label = (functional.cross_entropy(label, single, reduction="none") * sure.float()).mean()
+    by_label = (functional.cross_entropy(label, single, reduction="none") * sure).mean()
     return by_votes + LABEL_WEIGHT * by_label
 
 
@@ -219,19 +239,40 @@ def _average(state: State) -> None:
             value.copy_(current[name])
 
 
-def _end_epoch(state: State, judge: LabelledFaces, count: int, settings: Settings) -> None:
-    if state.batch >= _batches(count, settings):
+def _end_epoch(state: State, judge: LabelledFaces, lesson: Lesson) -> None:
+    """Measures on public_test, and keeps the weights where they are the best so far and that may end the training."""
+    if state.batch >= lesson.batches:
         state.epoch, state.batch = state.epoch + 1, 0
     votes, label = predict(state.average, judge.images)
     known = judge.majority >= 0
+    scores = class_scores(confusion_matrix(judge.majority[known], votes[known].argmax(axis=1), judge.labels), judge.labels)
     figures = {
         "epoch": state.epoch,
         "seconds": round(state.seconds, 1),
+        "rate": round(_rate(_share(state, lesson), lesson.settings), 6),
+        "learned": round(state.learned / max(state.batches, 1), 5),
+        "loss": _judged_loss(votes[known], judge.majority[known]),
         "majority": _accuracy(votes[known], judge.majority[known]),
         "clear": _accuracy(votes[judge.clear], judge.majority[judge.clear]),
         "label": _accuracy(label, judge.label),
+        "macro_f1": macro_f1(scores),
+        "voted": judge.voted,
     }
+    state.learned, state.batches = 0.0, 0
     state.history.append(figures)
+    if lesson.settings.early_stopping is not None and (state.best is None or figures["loss"] < state.best["loss"]):
+        weights = {name: value.detach().cpu().clone() for name, value in state.average.state_dict().items()}
+        state.best = {"epoch": state.epoch, "loss": figures["loss"], "weights": weights}
+
+
+def _judged_loss(logits: np.ndarray, truth: np.ndarray) -> float:
+    """Cross entropy at the temperature that fits best, as the net will ship with one: a net that has learned nothing would
+    else seem better than one that is right, but too sure. 0 where there are no faces.
+    """
+    if not len(truth):
+        return 0.0
+    found = probabilities(logits, fit_temperature(logits, truth))[np.arange(len(truth)), truth]
+    return round(float(-np.log(np.maximum(found, 1e-12)).mean()), 5)
 
 
 def _accuracy(logits: np.ndarray, truth: np.ndarray) -> float:
@@ -240,7 +281,7 @@ def _accuracy(logits: np.ndarray, truth: np.ndarray) -> float:
 
 @torch.no_grad()
 def predict(net: ExpressionNet, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """uint8 (n, 48, 48) -> logits of the votes' head and of the label's head, float32 (n, 7) each."""
+    """uint8 (n, 48, 48) -> logits of the votes' head and of the label's head, float32 (n, k) each."""
     net.eval()
     device = next(net.parameters()).device
     parts = [
@@ -248,47 +289,5 @@ def predict(net: ExpressionNet, images: np.ndarray) -> tuple[np.ndarray, np.ndar
         for k in range(0, len(images), 256)
     ]
     if not parts:
-        return np.zeros((0, 7), np.float32), np.zeros((0, 7), np.float32)
+        return np.zeros((0, net.shape.classes), np.float32), np.zeros((0, net.shape.classes), np.float32)
     return tuple(torch.cat(column).cpu().numpy() for column in zip(*parts, strict=True))
-
-
-def save_checkpoint(path: Path, state: State, settings: Settings) -> None:
-    """Writes everything that the next process needs to go on, aside first, then renamed."""
-    plain = {
-        name: getattr(state, name) for name in ("step", "epoch", "batch", "seconds", "finished", "history")
-    }
-    content = {
-        "plain": plain,
-        "settings": asdict(settings),
-        "net": state.net.state_dict(),
-        "average": state.average.state_dict(),
-        "optimizer": state.optimizer.state_dict(),
-        "rng": state.rng.get_state(),
-        "dropout_rng": torch.get_rng_state(),
-    }
-    with write_aside(path) as aside:
-        torch.save(content, aside)
-
-
-def load_checkpoint(path: Path, settings: Settings | None = None) -> State:
-    """Reads a checkpoint; no code in it is run. Raises CrowdmoodError where it is damaged or was made with
-    another seed or batch.
-    """
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        kept = Settings(**content["settings"])
-        state = start(replace(kept, device=settings.device if settings else "cpu"))
-        state.net.load_state_dict(content["net"])
-        state.average.load_state_dict(content["average"])
-        state.optimizer.load_state_dict(content["optimizer"])
-    except Exception as error:  # torch raises many kinds here, all of which mean the same
-        raise CrowdmoodError(f"{path}: not a checkpoint of this training ({error}); use --fresh") from error
-    if settings and (kept.seed, kept.batch) != (settings.seed, settings.batch):
-        raise CrowdmoodError(
-            f"{path}: was begun with seed {kept.seed}, batch {kept.batch}; use the same or --fresh"
-        )
-    state.rng.set_state(content["rng"])
-    torch.set_rng_state(content["dropout_rng"])
-    for name, value in content["plain"].items():
-        setattr(state, name, value)
-    return state

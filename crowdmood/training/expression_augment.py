@@ -20,19 +20,34 @@ from torch.nn import functional
 # Shares of the schedule, and the side at which crops are learned from there on: a crop of 32 px costs 2.25
 # times less than one of 48 px and shows nearly as much (Tan and Le, 2021: progressive learning).
 SIDES = ((0.7, 48), (0.45, 40), (0.0, 32))
+ONE_SIDE = ((0.0, 48),)  # where each epoch is judged by what it would be worth as the last one
 LAST_HARD = 0.95  # of the schedule; from there on every other crop is only mirrored, as clean faces are met, too
 SMALL_SIDES = (16, 18, 20, 22, 24, 28, 32, 36, 40)
 
 
-def training_crops(images: np.ndarray, share: float, rng: Generator) -> Tensor:
-    """What is learned from faces uint8 (n, 48, 48) after a share of the schedule: float32 (n, 1, side, side)."""
+def training_crops(
+    images: np.ndarray, share: float, rng: Generator, changed: float = 1.0, sides: tuple[tuple[float, int], ...] = SIDES
+) -> Tensor:
+    """What is learned from faces uint8 (n, 48, 48) after a share of the schedule: float32 (n, 1, side, side).
+
+    changed: share of the faces that are made to look as in crowds; the others are only mirrored.
+    """
     clean = torch.from_numpy(images).float()[:, None]
-    crops = augment(clean, rng)
+    if changed >= 1:
+        crops = augment(clean, rng)
+    else:
+        crops, rows = _mirrored(clean, rng), _chance(len(clean), changed, rng)
+        if rows.any():
+            crops[rows] = augment(clean[rows], rng)
     if share >= LAST_HARD:
-        mirrored = torch.rand(len(clean), 1, 1, 1, generator=rng) < 0.5
-        crops[::2] = torch.where(mirrored, clean.flip(3), clean)[::2]
-    side = next(side for begin, side in SIDES if share >= begin)
+        crops[::2] = _mirrored(clean, rng)[::2]
+    side = next(side for begin, side in sides if share >= begin)
     return functional.interpolate(crops, size=(side, side), mode="bilinear", antialias=True)
+
+
+def _mirrored(crops: Tensor, rng: Generator) -> Tensor:
+    """Half of the crops as in a mirror."""
+    return torch.where(torch.rand(len(crops), 1, 1, 1, generator=rng) < 0.5, crops.flip(3), crops)
 
 
 def augment(crops: Tensor, rng: Generator) -> Tensor:

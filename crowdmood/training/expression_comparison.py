@@ -21,11 +21,11 @@ from crowdmood.training.expression_evaluation import (
 from crowdmood.training.resampling import by_group, interval, resampled_shares
 
 
-def read_column(path: Path | str, name: str) -> np.ndarray | None:
+def read_column(path: Path, name: str) -> np.ndarray | None:
     """One column of a table as text, object (n,), '(none)' where it is empty; None where there is no such
-    column.
+    column, or no table.
     """
-    if name not in pq.read_schema(path).names:
+    if path.suffix != ".parquet" or name not in pq.read_schema(path).names:
         return None
     values = pq.read_table(path, columns=[name])[name].to_pylist()
     return np.array(["(none)" if value is None else str(value) for value in values], dtype=object)
@@ -45,6 +45,8 @@ def compare(answers: Answers, row: np.ndarray, path: Path) -> dict:
     the FER2013 label, where the weights have it. Raises CrowdmoodError where no row is in both.
     """
     place, other = read_predictions(path, row)
+    other = other[:, [EXPRESSIONS.index(name) for name in answers.faces.labels]]
+    other /= np.maximum(other.sum(axis=1, keepdims=True), 1e-12)
     faces, again = answers.faces.where(place), answers.again[place]
     votes = answers.votes[place]
     label = votes if answers.label is None else answers.label[place]
@@ -61,7 +63,7 @@ def compare(answers: Answers, row: np.ndarray, path: Path) -> dict:
         figures[f"{name}_not_in_train"] = beside(ours[fresh], them[fresh])
     known = faces.majority >= 0
     nets = (probabilities(votes, answers.temperature), other)
-    pairs = [_single(probability[known], faces.majority[known]) for probability in nets]
+    pairs = [_single(probability[known], faces.majority[known], faces.labels) for probability in nets]
     return figures | {name: [pair[name] for pair in pairs] for name in pairs[0]}
 
 
@@ -79,8 +81,8 @@ def beside(ours: np.ndarray, theirs: np.ndarray) -> dict:
     }
 
 
-def _single(probability: np.ndarray, truth: np.ndarray) -> dict:
-    scores = class_scores(confusion_matrix(truth, probability.argmax(axis=1)))
+def _single(probability: np.ndarray, truth: np.ndarray, labels: tuple[str, ...]) -> dict:
+    scores = class_scores(confusion_matrix(truth, probability.argmax(axis=1), labels), labels)
     return {"macro_f1": macro_f1(scores), "ece": calibration_error(probability, truth)}
 
 

@@ -4,7 +4,7 @@ for JSON.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -22,19 +22,19 @@ ECE_BINS = 15
 AT_ONCE = 256
 WEIGHTS = "weights.safetensors"
 
-Logits = Callable[[np.ndarray], np.ndarray]  # uint8 (n, 48, 48) -> float32 (n, 7)
+Logits = Callable[[np.ndarray], np.ndarray]  # uint8 (n, 48, 48) -> float32 (n, k), one column for each label
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What a model says about the n faces of one split."""
+    """What a model says about the n faces of one split; k labels are the faces'."""
 
     split: str
     faces: LabelledFaces
     again: np.ndarray  # bool (n,): the very picture is in train, too
-    votes: np.ndarray  # float32 (n, 7), logits of the head that ships
-    label: np.ndarray | None  # float32 (n, 7), logits of the label's head, where the weights have it
-    small: dict[int, np.ndarray]  # by side: logits (m, 7) of the faces with a majority, shrunk to it
+    votes: np.ndarray  # float32 (n, k), logits of the head that ships
+    label: np.ndarray | None  # float32 (n, k), logits of the label's head, where the weights have it
+    small: dict[int, np.ndarray]  # by side: logits (m, k) of the faces with a majority, shrunk to it
     card: dict  # `temperature`, `usable` and `input` are used
 
     @property
@@ -48,11 +48,17 @@ class Answers:
         return self.faces.majority >= 0
 
 
-def shipped_logits(model: Model, threads: int = 1) -> Logits:
+def known_labels(model: Model) -> tuple[str, ...]:
+    """Which of the seven a model knows: all, in their order, or those of its card."""
+    own = tuple(name for name in model.card["labels"] if name in EXPRESSIONS)
+    return EXPRESSIONS if set(own) == set(EXPRESSIONS) else own
+
+
+def shipped_logits(model: Model, threads: int = 1, labels: Sequence[str] = EXPRESSIONS) -> Logits:
     """The net as it ships: its ONNX file, its sha256 checked. Size and channels are those of its card."""
     from crowdmood.runtimes import Device
 
-    network = load_classifier(model, Device("cpu", "onnx", threads))
+    network = load_classifier(model, Device("cpu", "onnx", threads), labels)
     size, channels = (model.card["input"].get(key, usual) for key, usual in (("size", 48), ("channels", 1)))
 
     def crops(images: np.ndarray) -> np.ndarray:
@@ -64,12 +70,12 @@ def shipped_logits(model: Model, threads: int = 1) -> Logits:
 
     def logits(images: np.ndarray) -> np.ndarray:
         parts = [network(crops(images[k : k + AT_ONCE])) for k in range(0, len(images), AT_ONCE)]
-        return np.concatenate([np.zeros((0, len(EXPRESSIONS)), np.float32), *parts])
+        return np.concatenate([np.zeros((0, len(labels)), np.float32), *parts])
 
     return logits
 
 
-def label_logits(model: Model, threads: int = 1) -> Logits | None:
+def label_logits(model: Model, threads: int = 1, labels: Sequence[str] = EXPRESSIONS) -> Logits | None:
     """The variant for the single label of FER2013: the same net, its other head asked in the same way. None
     where the model's weights are not there; the ONNX file has one head only.
     """
@@ -82,30 +88,35 @@ def label_logits(model: Model, threads: int = 1) -> Logits | None:
     torch.set_num_threads(threads)
     net = expression_network(model.file(WEIGHTS))
     net.votes = net.label  # so that whatever `forward` does for the one head it does for the other
-    return torch_logits(net)
+    asked, order = torch_logits(net), [model.card["labels"].index(name) for name in labels]
+    return lambda images: asked(images)[:, order]
 
 
 def torch_logits(net) -> Logits:
-    """What a torch net's `forward` gives, in batches."""
+    """What an expression net's `forward` gives, in batches."""
     import torch
 
     @torch.inference_mode()
     def logits(images: np.ndarray) -> np.ndarray:
         crops = (torch.from_numpy(images[k : k + AT_ONCE]) for k in range(0, len(images), AT_ONCE))
         parts = [net.eval()(part.float()[:, None]).numpy() for part in crops]
-        return np.concatenate([np.zeros((0, len(EXPRESSIONS)), np.float32), *parts])
+        return np.concatenate([np.zeros((0, net.shape.classes), np.float32), *parts])
 
     return logits
 
 
 def ask(faces: LabelledFaces, model: Model, split: str = "private_test", threads: int = 1) -> Answers:
-    """Ask a model about one split. Raises CrowdmoodError where the split has no face with a majority."""
+    """Ask a model about one split; of its labels, those of the faces count. Raises CrowdmoodError where the split has no
+    face with a majority, or the model does not know a label.
+    """
     again = also_in_train(faces)[faces.split == split]
     faces = faces.where(faces.split == split)
     known = faces.majority >= 0
     if not known.any():
         raise CrowdmoodError(f"no faces to measure on: no row of the split '{split}' has a majority of votes")
-    logits, label = shipped_logits(model, threads), label_logits(model, threads)
+    if unknown := [name for name in faces.labels if name not in model.card["labels"]]:
+        raise CrowdmoodError(f"{model.name} knows no {', '.join(unknown)}; it knows --labels {','.join(known_labels(model))}")
+    logits, label = shipped_logits(model, threads, faces.labels), label_logits(model, threads, faces.labels)
     votes = logits(faces.images)
     small = {side: logits(shrink(faces.images[known], side)) for side in SIDES[1:]}
     return Answers(
@@ -127,13 +138,13 @@ def evaluate(faces: LabelledFaces, model: Model, split: str = "private_test", th
 def measure(answers: Answers) -> dict:
     """All figures of a model's answers."""
     faces, known, again = answers.faces, answers.known, answers.again
-    figures = {"split": answers.split}
+    figures = {"split": answers.split, "labels": list(faces.labels), "voted": faces.voted}
     for name, (rows, right) in answer_sets(answers).items():
         figures[name] = share(right[rows])
         figures[f"{name}_not_in_train"] = share(right[rows & ~again])
     truth, found = faces.majority[known], answers.votes[known]
-    confusion = confusion_matrix(truth, found.argmax(axis=1))
-    scores = class_scores(confusion)
+    confusion = confusion_matrix(truth, found.argmax(axis=1), faces.labels)
+    scores = class_scores(confusion, faces.labels)
     raw, calm = probabilities(found), probabilities(found, answers.temperature)
     return figures | {
         "macro_f1": macro_f1(scores),
@@ -184,7 +195,7 @@ def accepted(answers: Answers) -> dict:
 
 
 def probabilities(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
-    """Softmax of logits / temperature, float64 (n, 7)."""
+    """Softmax of logits / temperature, float64 (n, k)."""
     power = np.exp((logits - logits.max(axis=1, keepdims=True)).astype(np.float64) / temperature)
     return power / power.sum(axis=1, keepdims=True)
 
@@ -210,17 +221,17 @@ def share(right: np.ndarray) -> dict:
     return {"accuracy": round(p, 4), "low": round(low, 4), "high": round(high, 4), "n": n}
 
 
-def confusion_matrix(truth: np.ndarray, found: np.ndarray) -> np.ndarray:
-    """int64 (7, 7): rows are what people saw, columns what the net said."""
-    counts = np.zeros((len(EXPRESSIONS),) * 2, np.int64)
+def confusion_matrix(truth: np.ndarray, found: np.ndarray, labels: Sequence[str] = EXPRESSIONS) -> np.ndarray:
+    """int64 (k, k): rows are what people saw, columns what the net said."""
+    counts = np.zeros((len(labels),) * 2, np.int64)
     np.add.at(counts, (truth, found), 1)
     return counts
 
 
-def class_scores(confusion: np.ndarray) -> dict:
+def class_scores(confusion: np.ndarray, labels: Sequence[str] = EXPRESSIONS) -> dict:
     """Precision, recall, F1 and n of each class; 0 where there is nothing to divide by."""
     table = {}
-    for index, name in enumerate(EXPRESSIONS):
+    for index, name in enumerate(labels):
         right, said, there = confusion[index, index], confusion[:, index].sum(), confusion[index].sum()
         table[name] = {
             "precision": round(float(right / max(said, 1)), 4),

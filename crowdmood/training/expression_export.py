@@ -26,14 +26,26 @@ from crowdmood.files import sha256_of, write_aside
 from crowdmood.labels import EXPRESSIONS
 from crowdmood.models import EXPRESSION_NET, read_model
 from crowdmood.onnx_files import save_onnx
-from crowdmood.training.expression import State, load_checkpoint
-from crowdmood.training.expression_data import LabelledFaces, read_faces, training_rows
+from crowdmood.training.expression_data import (
+    LabelledFaces,
+    data_digest,
+    read_faces,
+    training_rows,
+)
 from crowdmood.training.expression_evaluation import (
     evaluate,
     shipped_logits,
     torch_logits,
 )
 from crowdmood.training.expression_figures import add_figures
+from crowdmood.training.expression_recipe import FILE as RECIPE_FILE
+from crowdmood.training.expression_recipe import recipe_of, write_recipe
+from crowdmood.training.expression_state import (
+    Settings,
+    State,
+    kept_settings,
+    load_checkpoint,
+)
 from crowdmood.training.expression_thresholds import choose_thresholds, fit_temperature
 
 AGREEMENT = 2e-3  # filters are kept as float16, after their normalisation was folded into them
@@ -44,12 +56,11 @@ AGREEMENT = 2e-3  # filters are kept as float16, after their normalisation was f
 GEOMETRY = {"margin": 1.12, "shift_y": 0.003, "size_ratio": 0.917}
 
 LICENCE = "AGPL-3.0-or-later for the weights; the pictures they were learned from have terms of their own"
-PROVENANCE = (
-    "trained from random weights by `crowdmood train expression` on FER2013 pictures with FERPlus votes"
-)
-LIMITS = (
-    "Reads the expression shown, not what a person feels. Not for decisions about single persons. "
-    "Faint smiles with a closed mouth are often read as neutral. "
+MADE_BY = "trained from random weights by `crowdmood train expression` on "
+PROVENANCE = {True: MADE_BY + "FER2013 pictures with FERPlus votes", False: MADE_BY + "pictures with one label each"}
+NO_FEELINGS = "Reads the expression shown, not what a person feels. Not for decisions about single persons. "
+FAINT = "Faint smiles with a closed mouth are often read as neutral. "
+UNKNOWN_GROUPS = (
     "No labels of skin tone, age or origin were there to learn or to choose by; differences between groups "
     "are hardly known."
 )
@@ -62,13 +73,15 @@ def write_model(checkpoint: Path, data: Path, folder: Path) -> Iterator[str]:
     Yields lines that say what was found. Raises CrowdmoodError where ONNX Runtime and torch disagree, or no
     face of public_test has a majority of votes.
     """
-    state, faces = load_checkpoint(checkpoint), read_faces(data)
+    state, settings = load_checkpoint(checkpoint), kept_settings(checkpoint)
+    faces = read_faces(data, settings.labels, settings.split_seed)
     judge = faces.where((faces.split == "public_test") & (faces.majority >= 0))
     if not len(judge):
         raise CrowdmoodError(f"{data}: no row of the split 'public_test' has a majority of votes")
-    heads = choose_head(state.average, judge)
-    yield "public_test, majority: " + ", ".join(f"{name} {found:.2%}" for name, found in heads.items())
-    facts = training_facts(state, checkpoint, data, folder.resolve().name)
+    heads = choose_head(state.result(), judge)
+    yield f"public_test, {'majority' if faces.voted else 'accuracy'} by head: " + ", ".join(f"{name} {found:.2%}" for name, found in heads.items())
+    facts = training_facts(state, settings, data, faces) | {"name": folder.resolve().name}
+    facts["command"] = command(settings, data, facts["name"])
     folder.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=".", dir=folder.parent) as building:
         yield from _build(Path(building), state, faces, facts)
@@ -85,21 +98,20 @@ def _build(folder: Path, state: State, faces: LabelledFaces, facts: dict) -> Ite
     save_weights(state.average, folder / "weights.safetensors")
     net = expression_network(folder / "weights.safetensors")
     write_onnx(net, folder / "model.onnx")
-    facts["faces_in_train"] = int((faces.split == "train").sum())
-    facts["faces_learned_from"] = int(training_rows(faces).sum())
-    card = describe(facts.pop("name"), net) | {"training": facts}
+    write_recipe(folder / RECIPE_FILE, facts["recipe"], [f"of {facts['name']}"])
+    card = describe(facts.pop("name"), net, faces) | {"training": facts}
     card["files"] = {file: sha256_of(folder / file) for file in ("weights.safetensors", "model.onnx")}
     _write_card(folder, card)
     yield f"ONNX Runtime and torch differ by at most {compare(folder, net, judge.images):.1e}"
     calibrate(folder, card, judge)
-    figures = evaluate(faces, read_model(folder), threads=len(os.sched_getaffinity(0)))
-    figures["command"] = f"crowdmood evaluate expression --data {facts['data']} --model MODEL"
+    figures = evaluate(faces, read_model(folder, whole=False), threads=len(os.sched_getaffinity(0)))
+    some = "" if faces.labels == EXPRESSIONS else f" --labels {','.join(faces.labels)}"
+    figures["command"] = f"crowdmood evaluate expression --data {facts['data']} --model MODEL{some}"
     add_figures(folder, faces=figures, course=state.history)
-    right = {name: f"{figures[name]['accuracy']:.2%}" for name in ("majority", "clear")}
-    yield (
-        f"private_test: majority {right['majority']}, clear majority {right['clear']}, "
-        f"calibration error {figures['ece']:.3f}"
-    )
+    sets = {"majority": "majority", "clear": "clear majority"} if faces.voted else {"majority": "accuracy"}
+    right = {words: figures[name]["accuracy"] for name, words in sets.items()}
+    sets = ", ".join(f"{name} {found:.2%}" for name, found in right.items())
+    yield f"private_test: {sets}, macro F1 {figures['macro_f1']:.3f}, calibration error {figures['ece']:.3f}"
 
 
 def choose_head(net: ExpressionNet, judge: LabelledFaces) -> dict[str, float]:
@@ -119,7 +131,7 @@ def choose_head(net: ExpressionNet, judge: LabelledFaces) -> dict[str, float]:
 
 
 def write_onnx(net: ExpressionNet, path: Path) -> None:
-    """Writes the net as ONNX: input `crops` float32 (n, 1, 48, 48), grey 0..255; output `logits` (n, 7)."""
+    """Writes the net as ONNX: input `crops` float32 (n, 1, 48, 48), grey 0..255; output `logits` (n, k)."""
     example = torch.rand(2, 1, SIDE, SIDE) * 255
     save_onnx(net, example, path, {"crops": {0: "n"}, "logits": {0: "n"}})
 
@@ -131,7 +143,8 @@ def compare(folder: Path, net: ExpressionNet, images: np.ndarray) -> float:
     flat = np.stack([np.full((SIDE, SIDE), grey, np.uint8) for grey in (0, 128, 255)])
     images = np.concatenate([images[:512], flat])
     expected = torch_logits(net)(images)
-    found = float(np.abs(shipped_logits(read_model(folder))(images) - expected).max())
+    model = read_model(folder, whole=False)
+    found = float(np.abs(shipped_logits(model, labels=model.card["labels"])(images) - expected).max())
     # A net at the start of its training has logits of 50 and more; float32 cannot agree to 1e-4 there.
     allowed = AGREEMENT * max(1.0, float(np.abs(expected).max()))
     if found > allowed:
@@ -143,13 +156,13 @@ def compare(folder: Path, net: ExpressionNet, images: np.ndarray) -> float:
 
 def calibrate(folder: Path, card: dict, judge: LabelledFaces) -> None:
     """Fills in the card's temperature and thresholds, from public_test."""
-    logits = shipped_logits(read_model(folder), len(os.sched_getaffinity(0)))
+    logits = shipped_logits(read_model(folder, whole=False), len(os.sched_getaffinity(0)), judge.labels)
     card["temperature"] = fit_temperature(logits(judge.images), judge.majority)
     card["usable"] = choose_thresholds(judge, logits, card["temperature"], GEOMETRY["size_ratio"])
     _write_card(folder, card)
 
 
-def describe(name: str, net: ExpressionNet) -> dict:
+def describe(name: str, net: ExpressionNet, faces: LabelledFaces) -> dict:
     """The card's part that says what the net is; temperature and thresholds are filled in later."""
     version = int(name.rsplit("-", 1)[1]) if name.rsplit("-", 1)[-1].isdigit() else 1
     return {
@@ -157,14 +170,15 @@ def describe(name: str, net: ExpressionNet) -> dict:
         "name": name,
         "version": version,
         "architecture": f"residual net, widths {list(net.shape.widths)}, blocks {list(net.shape.blocks)}, "
-        "5x5 stem of stride 2" + (", looks at the crop and its mirror image" if net.shape.mirror else ""),
+        "5x5 stem of stride 2" + (f", a layer of {net.shape.units} units" if net.shape.units else "")
+        + (", looks at the crop and its mirror image" if net.shape.mirror else ""),
         "parameters": count_parameters(net),
         "mflop": round(2 * count_multiplications(net) / 1e6, 1),
-        "labels": list(EXPRESSIONS),
+        "labels": list(faces.labels),
         "temperature": 1.0,
         "licence": LICENCE,
-        "provenance": PROVENANCE,
-        "limits": LIMITS,
+        "provenance": PROVENANCE[faces.voted],
+        "limits": NO_FEELINGS + (FAINT if {"happy", "neutral"} <= set(faces.labels) else "") + UNKNOWN_GROUPS,
         "input": {
             "size": SIDE,
             "channels": 1,
@@ -178,27 +192,43 @@ def describe(name: str, net: ExpressionNet) -> dict:
     }
 
 
-def training_facts(state: State, checkpoint: Path, data: Path, name: str) -> dict:
-    """The card's table `training`, and the model's name."""
-    kept = torch.load(checkpoint, weights_only=True)["settings"]
-    budget = f"--minutes {kept['minutes']:g}" if kept["minutes"] is not None else f"--epochs {kept['epochs']}"
-    options = f"{budget} --seed {kept['seed']} --threads {kept['threads']} --batch {kept['batch']}"
-    if kept.get("begin_with"):
-        options += f" --begin-with {Path(kept['begin_with']).name}"
-    words = f"--data {shlex.quote(data.name)} --out models/{name} {options}"
-    return {
-        "name": name,
+def training_facts(state: State, settings: Settings, data: Path, faces: LabelledFaces) -> dict:
+    """The card's table `training`."""
+    facts = {
         "data": data.name,
-        "data_sha256": sha256_of(data),
-        "command": f"crowdmood train expression {words}",
-        "seed": kept["seed"],
-        "batch": kept["batch"],
+        "data_sha256": data_digest(data, faces),
+        "voted": faces.voted,
+        "split_seed": settings.split_seed,
+        "seed": settings.seed,
+        "batch": settings.batch,
         "epochs": state.epoch,
         "steps": state.step,
         "seconds": round(state.seconds, 1),
         "finished": state.finished,
-        "device": f"{kept.get('device', 'cpu')}, {kept['threads']} thread(s), bfloat16 where it is safe",
+        "device": f"{settings.device}, {settings.threads} thread(s), bfloat16 where it is safe",
+        "faces_in_train": int((faces.split == "train").sum()),
+        "faces_learned_from": int(training_rows(faces).sum()),
+        "recipe": recipe_of(settings),
     }
+    return facts | ({} if state.best is None else {"best_epoch": state.best["epoch"]})
+
+
+def command(settings: Settings, data: Path, name: str) -> str:
+    """What to type for such a training."""
+    usual, words = Settings(), [f"--data {shlex.quote(data.name)} --out models/{name}"]
+    words.append(f"--minutes {settings.minutes:g}" if settings.minutes is not None else f"--epochs {settings.epochs}")
+    words.append(f"--seed {settings.seed} --threads {settings.threads} --batch {settings.batch}")
+    if settings.labels != usual.labels:
+        words.append(f"--labels {','.join(settings.labels)}")
+    if recipe_of(settings) != recipe_of(usual) | {"batch": settings.batch}:
+        words.append(f"--recipe {RECIPE_FILE}")
+    if settings.early_stopping is not None:
+        words.append(f"--early-stopping {settings.early_stopping}")
+    if settings.split_seed:
+        words.append(f"--split-seed {settings.split_seed}")
+    if settings.begin_with:
+        words.append(f"--begin-with {Path(settings.begin_with).name}")
+    return f"crowdmood train expression {' '.join(words)}"
 
 
 def _write_card(folder: Path, card: dict) -> None:

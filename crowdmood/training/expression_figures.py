@@ -46,6 +46,13 @@ def add_figures(folder: Path, **parts: dict | list) -> None:
     draw(folder, figures)
 
 
+def write_figures(folder: Path, figures: dict) -> None:
+    """Write what was measured, with its pictures, into a folder that need not be a model's."""
+    with write_aside(folder / FILE) as aside:
+        aside.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    draw(folder, figures)
+
+
 def metrics(figures: dict) -> dict:
     """The figures as the card's table `metrics`: single numbers, the rest is in figures.json."""
     table = {}

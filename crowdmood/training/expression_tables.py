@@ -12,6 +12,7 @@ SET_NAMES = {
     "label": "FER2013 label, votes' head (it ships)",
     "label_head": "FER2013 label, label's head",
 }
+UNVOTED_NAMES = {"label": "label, the head that ships", "label_head": "label, label's head"}
 
 
 def figures_text(figures: dict) -> str:
@@ -19,10 +20,26 @@ def figures_text(figures: dict) -> str:
     parts = [_accuracies(figures), _single(figures)]
     if "against" in figures:
         parts.append(_against(figures["against"]))
-    parts += [_sides(figures), _confusion(figures["confusion"], EXPRESSIONS, EXPRESSIONS), _classes(figures)]
+    labels = tuple(figures.get("labels", EXPRESSIONS))
+    parts += [_sides(figures), _confusion(figures["confusion"], labels, labels), _classes(figures)]
     return "\n\n".join(
         [*parts, *(groups_text(column, found) for column, found in figures.get("by", {}).items())]
     )
+
+
+def folds_text(figures: dict) -> str:
+    """The figures of a cross-validation."""
+    pooled, labels = figures["pooled"], tuple(figures["pooled"]["labels"])
+    rows = [[name, *(f"{one[key]:.4f}" for key in ("mean", "low", "high", "deviation"))] for name, one in figures["values"].items()]
+    said = wrap(
+        f"""{figures["folds"]} folds of {figures["faces"]:,} faces, drawn {figures["repeats"]} time(s): mean over
+        {len(figures["measured"])} trainings, each measured on the fold that it did not see. The interval is of the mean,
+        corrected for trainings that share faces (Nadeau and Bengio, 2003). Below: all held-out faces together."""
+    )
+    return "\n\n".join(
+        (table(["held-out folds", "mean", "95 % low", "95 % high", "deviation"], rows), said,
+         _confusion(pooled["confusion"], labels, labels))
+    )  # fmt: skip
 
 
 def photos_text(figures: dict) -> str:
@@ -126,7 +143,7 @@ def _percent(found: dict) -> list[str]:
 
 def _accuracies(figures: dict) -> str:
     rows = []
-    for name, words in SET_NAMES.items():
+    for name, words in (SET_NAMES if figures.get("voted", True) else UNVOTED_NAMES).items():
         if name in figures:
             rows.append([words, *_percent(figures[name])])
             rows.append(["... of these, pictures not in `train`", *_percent(figures[f"{name}_not_in_train"])])
@@ -134,8 +151,9 @@ def _accuracies(figures: dict) -> str:
 
 
 def _single(figures: dict) -> str:
+    kind = "majority" if figures.get("voted", True) else "label"
     return wrap(
-        f"""Macro F1 on the majority: {figures["macro_f1"]:.3f}. Expected calibration error on the majority,
+        f"""Macro F1 on the {kind}: {figures["macro_f1"]:.3f}. Expected calibration error on the {kind},
         {figures["split"]}: {figures["ece_before"]:.3f} before temperature scaling, {figures["ece"]:.3f}
         after."""
     )

@@ -4,7 +4,6 @@ shipped weights.
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import shutil
@@ -22,7 +21,6 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from click.testing import CliRunner
-from PIL import Image
 
 from crowdmood.cli.train_expression import expression
 from crowdmood.errors import CrowdmoodError
@@ -39,7 +37,6 @@ from crowdmood.sharpness import sharpness
 from crowdmood.training.expression import Settings, load_checkpoint
 from crowdmood.training.expression_augment import augment
 from crowdmood.training.expression_data import (
-    OTHER_VOTES,
     VOTES,
     also_in_train,
     read_faces,
@@ -56,48 +53,14 @@ from crowdmood.training.expression_evaluation import (
     shrink,
 )
 from crowdmood.training.expression_thresholds import fit_temperature
+from tests.drawn_faces import drawn_table, table_row, write_table
 from tests.forks import CROWDMOOD, Forks
-
-ALL_VOTES = (*VOTES, *OTHER_VOTES)
-
-
-def draw(kind: int, rng: np.random.Generator) -> np.ndarray:
-    """A picture that only `kind` decides: one bright disc, whose place and size differ between the seven."""
-    picture = rng.integers(0, 60, (48, 48)).astype(np.uint8)
-    cv2.circle(picture, (24, 8 + 5 * kind), 4 + kind, int(rng.integers(150, 256)), -1)
-    return picture
-
-
-def table_row(picture: np.ndarray, split: str, kind: int, **votes: int | None) -> dict:
-    """One row of a table of faces; ten votes for `kind` unless others are given."""
-    data = io.BytesIO()
-    Image.fromarray(picture).save(data, "PNG")
-    given = votes or {VOTES[kind]: 10}
-    missing = None if None in given.values() else 0
-    return {
-        "image": data.getvalue(), "split": split, "label": EXPRESSIONS[kind], "label_exact": True,
-        **{name: given.get(name, missing) for name in ALL_VOTES},
-    }  # fmt: skip
-
-
-def write_table(path: Path, rows: list[dict]) -> Path:
-    kinds = pa.schema([(name, pa.int8()) for name in ALL_VOTES])
-    plain = [
-        ("image", pa.binary()),
-        ("split", pa.string()),
-        ("label", pa.string()),
-        ("label_exact", pa.bool_()),
-    ]
-    pq.write_table(pa.Table.from_pylist(rows, schema=pa.schema([*plain, *kinds])), path)
-    return path
 
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory) -> Path:
-    rng, rows = np.random.default_rng(0), []
-    for split, count in (("train", 70), ("public_test", 14), ("private_test", 14)):
-        rows += [table_row(draw(at % 7, rng), split, at % 7) for at in range(count)]
-    return write_table(tmp_path_factory.mktemp("faces") / "drawn.parquet", rows)
+    path = tmp_path_factory.mktemp("faces") / "drawn.parquet"
+    return drawn_table(path, train=70, public_test=14, private_test=14)
 
 
 @pytest.fixture(scope="module")

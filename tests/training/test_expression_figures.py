@@ -24,7 +24,11 @@ from crowdmood.labels import EXPRESSIONS
 from crowdmood.models import EXPRESSION_NET, find_model
 from crowdmood.training.end_to_end import Looks, match
 from crowdmood.training.end_to_end import measure as measure_looks
-from crowdmood.training.expression_comparison import compare, compare_groups, read_column
+from crowdmood.training.expression_comparison import (
+    compare,
+    compare_groups,
+    read_column,
+)
 from crowdmood.training.expression_data import LabelledFaces
 from crowdmood.training.expression_evaluation import (
     SIDES,
