@@ -1,8 +1,8 @@
 """The process that looks at files and decodes them, so that a hostile or broken one takes down nothing else.
 
 It answers one request after the other: 'probe' a file, remember a 'recording', map a 'ring' of memory that both
-processes see, 'decode' frames into it. The parent names the slots to paint into, more of them by 'slot' on the way; what
-it names when all is done is of no use any more.
+processes see, 'decode' frames into it; 'look' at a photo, paint a 'photo' into that memory. The parent names the slots
+to paint into, more of them by 'slot' on the way; what it names when all is done is of no use any more.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 import socket
 import traceback
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
@@ -84,6 +85,10 @@ class Service:
                 self.recording = unpack_recording(request)
             elif request.kind == "ring":
                 self._map(**request.facts)
+            elif request.kind == "look":
+                self._look(**request.facts)
+            elif request.kind == "photo":
+                self._photo(**request.facts)
             elif request.kind == "decode":
                 self._decode(wanted=request.arrays["wanted"], **request.facts)
         except VideoError as error:
@@ -98,6 +103,18 @@ class Service:
 
         self.recording = look_at(path)
         self.parent.sendall(packed(pack_recording("recording", self.recording)))
+
+    def _look(self, path: str) -> None:
+        from crowdmood.video.photo_reader import look
+
+        self.say("facts", **look(Path(path)))
+
+    def _photo(self, path: str, page: int, at: int) -> None:
+        from crowdmood.video.photo_reader import picture
+
+        image = picture(Path(path), page)
+        np.frombuffer(self.ring, np.uint8, image.size, at).reshape(image.shape)[:] = image
+        self.say("picture", width=image.shape[1], height=image.shape[0])
 
     def _map(self, size: int) -> None:
         self.ring = None

@@ -1,0 +1,1 @@
+"""Folders of photos: each is a run, a photo a frame; ranked, shown, copied."""
