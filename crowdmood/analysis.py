@@ -18,25 +18,34 @@ from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic, sleep
 
-import numpy as np
-
-from crowdmood import __version__, catalog, persons, tables
+from crowdmood import __version__, catalog, tables
 from crowdmood.downloads import S3File, local_copy
 from crowdmood.errors import CrowdmoodError, ResultsError, VideoError
 from crowdmood.executors import EXECUTORS
 from crowdmood.files import as_text
+from crowdmood.later import add_later, add_later_on_s3, speak_now
+from crowdmood.linking import link_run
 from crowdmood.locks import lock
-from crowdmood.models import EXPRESSION_NET, Model, find_model
+from crowdmood.models import Model
 from crowdmood.options import Execution, Options
-from crowdmood.own_detector import find_detector
 from crowdmood.results import Run, find_run, local_folder, results_folder
 from crowdmood.runtimes import Device, choose_device
-from crowdmood.s3 import S3Folder
-from crowdmood.scan import CHUNK_S, Chunk, Outcome, Scan, plan
-from crowdmood.schemas import TABLES
-from crowdmood.still import check_same, probe_still
+from crowdmood.s3 import S3Folder, is_on_s3
+from crowdmood.scan import CHUNK_S, Chunk, Outcome, Scan, chosen_models, plan
+from crowdmood.schemas import ALWAYS
+from crowdmood.sources import options_for
+from crowdmood.speech.name_lists import check_names
+from crowdmood.still import check_still, probe_still
 from crowdmood.uploads import read_row, uploading
-from crowdmood.video import DECODERS, FROM_THE_START, Recording, Sampling, get_ready, select
+from crowdmood.video import (
+    DECODERS,
+    FROM_THE_START,
+    Recording,
+    Sampling,
+    get_ready,
+    select,
+)
+from crowdmood.zoom.meetings import Meeting
 
 ARRIVE_S = 90.0  # how long a shared folder may take to show what another machine has written
 _alone: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)  # recordings of equal content, side by side
@@ -45,10 +54,12 @@ _alone: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)  # record
 @dataclass(frozen=True)
 class Job:
     """Everything decided before the first frame is decoded. local: where the run is made, `results` itself unless on S3;
-    address: where the recording is found again, its path or s3:// address; file: its identity when it was looked at.
+    source: what the recording was read from, with the side files of a meeting; address: where it is found again, its path or
+    s3:// address; file: its identity when it was looked at.
     """
 
     recording: Recording
+    source: Path | Meeting
     options: Options
     execution: Execution
     device: Device
@@ -74,12 +85,12 @@ class Progress:
 Report = Callable[[Progress], None]
 
 
-def analyze(path: str | Path | S3File, options: Options = Options(), execution: Execution = Execution(),
+def analyze(path: str | Path | S3File | Meeting, options: Options = Options(), execution: Execution = Execution(),
             results: str | Path | S3Folder | None = None, progress: Report = lambda _: None) -> Run:
     """Analyze one recording and return its complete run.
 
     The same recording with the same options and models is the same run: running again goes on where a stopped run
-    ended, and does nothing when it is complete. path: also an s3:// address. results: the results folder; None is
+    ended, and does nothing when it is complete. path: also an s3:// address, or a meeting. results: the results folder; None is
     $CROWDMOOD_RESULTS or ./crowdmood-results. progress is called after each finished chunk.
     Raises VideoError, ModelError, ResultsError or CrowdmoodError; what was finished stays.
     """
@@ -88,7 +99,7 @@ def analyze(path: str | Path | S3File, options: Options = Options(), execution: 
         folder.reach()  # before a long look at the recording
     with local_copy(path) as local:
         job = prepare(local, options, execution, folder)
-        if isinstance(path, S3File) or str(path).startswith("s3:"):
+        if is_on_s3(path):
             job = replace(job, address=str(path))
         with _alone[job.run], lock(job.local, job.run):
             with _alone["catalog"]:
@@ -110,6 +121,7 @@ def work(job: Job, progress: Report, fetch: Callable[[], None] = lambda: None) -
                                                    ", ".join(map(str, damage.chunks)))
             make(job, progress, fetch)
     tables.remove_parts(job.local, job.run)
+    add_later(job.local, job.run, job.source, job.options, job.recording)
 
 
 def make(job: Job, progress: Report, fetch: Callable[[], None]) -> None:
@@ -118,7 +130,8 @@ def make(job: Job, progress: Report, fetch: Callable[[], None]) -> None:
     if job.execution.executor == "ray":
         gather(job, fetch)
     try:
-        link(job)
+        link_run(job.local, job.run, job.options,
+                 lambda folder: speak_now(folder, job.run, job.source, job.options, job.recording))
     except tables.DamagedParts as damage:
         tables.drop_parts(job.local, job.run, damage.chunks)
         raise
@@ -128,6 +141,7 @@ def work_on_s3(job: Job, results: S3Folder, progress: Report) -> None:
     """The same for a run on S3: what others finished is fetched, and each chunk uploaded when it is finished."""
     with uploading(results, job.run) as upload:
         if (read_row(results, job.run) or {}).get("status") == "complete":
+            add_later_on_s3(results, job.run, job.source, job.options, job.recording)
             return upload.clean()
         if not is_complete(job):
             upload.fetch()
@@ -144,27 +158,25 @@ def work_on_s3(job: Job, results: S3Folder, progress: Report) -> None:
         upload.finish()
 
 
-def prepare(path: str | Path, options: Options, execution: Execution, results: str | Path | S3Folder | None) -> Job:
+def prepare(path: str | Path | Meeting, options: Options, execution: Execution, results: str | Path | S3Folder | None) -> Job:
     """Look at the recording and decide what is to be done. Writes nothing."""
     if options.decoder not in DECODERS:
         raise VideoError(f"unknown decoder '{options.decoder}'; known: {', '.join(DECODERS)}")
+    check_names(options.names)
     get_ready()
     models = chosen_models(options)
     device = device_for(execution)
-    file, recording = probe_still(Path(path))
+    source = path if isinstance(path, Meeting) else Path(path)
+    options = options_for(source, options)
+    file, recording = probe_still(source)
     wanted = select(recording, Sampling(options.sample_fps), options.start_s, options.end_s)
     if not len(wanted):
         raise VideoError(f"{recording.path.name}: no frame between {options.start_s:g} s and the end asked for; "
                          f"the recording is {recording.duration_s or recording.time[-1]:.1f} s long")
     chunks = plan(recording, wanted, math.inf if options.decoder in FROM_THE_START else CHUNK_S)
     folder = results_folder(results)
-    return Job(recording, options, execution, device, folder, local_folder(folder), run_id(recording.digest, options, models),
+    return Job(recording, source, options, execution, device, folder, local_folder(folder), run_id(recording.digest, options, models),
                {model.name: model.weights for model in models}, chunks, as_text(recording.path.absolute()), file)
-
-
-def chosen_models(options: Options) -> list[Model]:
-    """The detector and the expression net that the options ask for. Raises ModelError."""
-    return [find_detector(options.detector), find_model(EXPRESSION_NET, options.expression)]
 
 
 def run_id(digest: str, options: Options, models: list[Model]) -> str:
@@ -177,7 +189,7 @@ def run_id(digest: str, options: Options, models: list[Model]) -> str:
 def is_complete(job: Job) -> bool:
     """Whether the run's row says so, and its tables are there, each to its last byte."""
     complete = (tables.read_run(job.local, job.run) or {}).get("status") == "complete"
-    return complete and all(tables.is_whole(tables.table_path(job.local, table, job.run)) for table in TABLES)
+    return complete and all(tables.is_whole(tables.table_path(job.local, table, job.run)) for table in ALWAYS)
 
 
 def scan(job: Job, progress: Report) -> None:
@@ -186,7 +198,7 @@ def scan(job: Job, progress: Report) -> None:
     tasks = [chunk for chunk in job.chunks if chunk.number not in done]
     before = tables.read_run(job.local, job.run) or {}
     row = describe(job) | {"started": before.get("started") or datetime.now(UTC), "chunks_done": len(done),
-                           "seconds": before.get("seconds") or 0.0}
+                           "seconds": before.get("seconds") or 0.0, "context": job.options.context or before.get("context")}
     tables.write_run(job.local, row)
     began, faces = monotonic(), 0
     progress(Progress(len(done), len(job.chunks), faces, "scan"))
@@ -216,7 +228,7 @@ def watched(job: Job, tasks: list[Chunk]) -> Iterator[Outcome]:
                              "or --tiles off, and run the same command again to go on") from error
     finally:
         try:
-            check_same(job.recording.path, job.file)
+            check_still(job.recording, job.file)
         except VideoError:
             tables.drop_parts(job.local, job.run, [chunk.number for chunk in tasks])
             raise
@@ -253,21 +265,6 @@ def gather(job: Job, fetch: Callable[[], None]) -> None:
         sleep(1)
 
 
-def link(job: Job) -> None:
-    """Give every face its track and person, and write the run's final tables."""
-    began = monotonic()
-    faces = tables.read_parts(job.local, job.run, "faces", ["frame", "time_s", "x1", "y1", "x2", "y2", "score"])
-    frames = tables.read_parts(job.local, job.run, "frames", ["frame", "time_s", "signature"])
-    if not len(frames["frame"]):
-        raise VideoError(f"{job.recording.path.name}: none of its frames could be decoded")
-    box = np.stack([faces[side] for side in ("x1", "y1", "x2", "y2")], axis=1)
-    links = persons.link(persons.FaceRows(faces["frame"], faces["time_s"], box, faces["score"]),
-                         persons.FrameRows(frames["frame"], frames["time_s"], frames["signature"]))
-    row = tables.read_run(job.local, job.run) or {}
-    tables.complete(job.local, job.run, links, finished=datetime.now(UTC),
-                    seconds=row["seconds"] + monotonic() - began, **tables.part_counts(job.local, job.run))
-
-
 def device_for(execution: Execution) -> Device:
     """What the networks run on. Raises CrowdmoodError when it is not there; the devices of a cluster show later."""
     if execution.executor != "ray":
@@ -281,7 +278,7 @@ def describe(job: Job) -> dict:
     """The run's row, as far as it is known before the scan."""
     video = job.recording
     return {
-        "run": job.run, "recording": as_text(video.path.name), "path": job.address, "digest": video.digest,
+        "run": job.run, "recording": as_text(job.source.name), "path": job.address, "digest": video.digest,
         "size_bytes": video.size_bytes, "container": video.container, "codec": video.codec, "width": video.width,
         "height": video.height, "rotation": video.rotation, "duration_s": video.duration_s,
         "time_base": str(video.time_base), "frames_promised": video.frames_promised, "frames_found": len(video),

@@ -8,14 +8,23 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import Any
 
+import pyarrow as pa
+
 from crowdmood.labels import EXPRESSIONS
 from crowdmood.results import FEW_PERSONS, Run
+from crowdmood.segments import STRETCH_S, stretch_s
 
 MINUTES_FROM_S = 600  # shorter recordings have a happiest second, longer ones a happiest minute
 MOST_PERSONS = 240
 PARTS = 10  # parts of equal length that the mix is drawn for when no segments are given
-STRETCH_S, FEWEST_STRETCHES, MOST_STRETCHES = 30, 8, 120  # of engagement, which compares a run's stretches with each other
+FEWEST_STRETCHES = 8  # of engagement, which compares a run's stretches with each other
 PERSON_ORDER = f"SELECT * FROM persons ORDER BY seen_s DESC, person LIMIT {MOST_PERSONS}"
+COUNTS = """
+SELECT count(*) AS frames, coalesce(sum(faces), 0)::BIGINT AS faces, coalesce(min(time_s), 0) AS start_s,
+    coalesce(max(time_s + shown_s), 0) AS end_s, coalesce((SELECT any_value(persons) FROM runs), 0) AS persons
+FROM frames
+"""
+NO_HEAT = pa.table({"person": pa.array([], pa.int32()), **{name: pa.array([], pa.float64()) for name in ("start_s", "end_s", "positivity")}})
 EMPTY = {"frames": 0, "faces": 0, "usable_faces": 0, "coverage": None, "persons": 0, "usable_persons": 0, "start_s": 0.0,
          "end_s": 0.0, "positivity": None, **dict.fromkeys(EXPRESSIONS)}
 
@@ -28,16 +37,25 @@ def figures(run: Run, segments: Sequence[dict[str, Any]] = (), few: int = FEW_PE
     dict, empty where the recording is too short to compare its stretches.
     segments: as `read_segments` gives them. few: figures of fewer persons are called few.
     """
-    overview = (run.ask("overview").to_pylist() or [EMPTY])[0]
+    overview = overview_of(run)
     return {
         "overview": overview,
         "headline": headline(run, few),
         **{name: run.ask(name).to_pylist() for name in ("mix", "happiest", "moments")},
-        **{name: run.ask(name) for name in ("bins", "heat", "synchrony")},
+        **{name: run.ask(name) for name in ("bins", "synchrony")},
+        "heat": run.ask("heat") if run.keeps_persons else NO_HEAT,
         "engagement": _engagement(run, overview, few),
         "persons": run.sql(PERSON_ORDER).to_pylist(),
         "parts": _segments(run, segments, few) if segments else _tenths(run, overview, few),
     }
+
+
+def overview_of(run: Run) -> dict[str, Any]:
+    """The answer of `overview`; for a run that kept none, because it has fewer than five persons, what its frames say."""
+    found = run.ask("overview").to_pylist()
+    if found or run.keeps_persons:
+        return (found or [EMPTY])[0]
+    return EMPTY | run.sql(COUNTS).to_pylist()[0]
 
 
 def headline(run: Run, few: int) -> dict[str, dict[str, Any]]:
@@ -59,8 +77,7 @@ def _engagement(run: Run, overview: dict[str, Any], few: int) -> list[dict[str, 
     length = overview["end_s"] - overview["start_s"]
     if length < FEWEST_STRETCHES * STRETCH_S:
         return []
-    every = STRETCH_S * math.ceil(length / STRETCH_S / MOST_STRETCHES)
-    rows = run.ask("engagement", every=every, min_persons=few).to_pylist()
+    rows = run.ask("engagement", every=stretch_s(length), min_persons=few).to_pylist()
     return [row for row in rows if row["engagement"] is not None]
 
 
@@ -79,7 +96,7 @@ def _segments(run: Run, segments: Sequence[dict[str, Any]], few: int) -> list[di
 
 def _tenths(run: Run, overview: dict[str, Any], few: int) -> list[dict[str, Any]]:
     length = overview["end_s"] - overview["start_s"]
-    if length <= 0:
+    if length <= 0 or not run.keeps_persons:
         return []
     step = 60 if 120 <= length <= 60 * PARTS else round(length / PARTS, 2)
     starts = [number * step for number in range(int(overview["start_s"] // step), math.ceil(overview["end_s"] / step - 1e-3))]

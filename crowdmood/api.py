@@ -11,8 +11,10 @@ import pyarrow as pa
 from crowdmood import analysis, catalog
 from crowdmood.errors import CrowdmoodError
 from crowdmood.exports import export
+from crowdmood.kept import answer_over_all
 from crowdmood.options import Execution, Options
 from crowdmood.results import Run, find_run, list_runs, results_folder
+from crowdmood.sources import only
 from crowdmood.sql_reports import find_report
 
 __all__ = ["CrowdmoodError", "Run", "analyze", "ask", "export", "open_run", "runs", "sql"]
@@ -21,6 +23,7 @@ __all__ = ["CrowdmoodError", "Run", "analyze", "ask", "export", "open_run", "run
 def analyze(path: str | Path, *, results: str | Path | None = None, **settings) -> Run:
     """Analyze one recording and return its run; the rows are there as Arrow tables and for SQL.
 
+    path: a file, an s3:// address, or a folder with one recording, such as that of a Zoom meeting.
     results: the results folder (also s3://bucket/prefix), None for $CROWDMOOD_RESULTS or ./crowdmood-results.
     settings: any field of crowdmood.options.Options (sample_fps=5.0, start_s, end_s, imgsz, tiles, min_face, roi, ignore, decoder) or of
     Execution (device='auto', runtime, workers, threads).
@@ -29,7 +32,7 @@ def analyze(path: str | Path, *, results: str | Path | None = None, **settings) 
     mine = {field.name for field in fields(Execution)}
     execution = Execution(**{name: value for name, value in settings.items() if name in mine})
     options = Options(**{name: value for name, value in settings.items() if name not in mine})
-    return analysis.analyze(path, options, execution, results)
+    return analysis.analyze(only(path, options.view, options.parts), options, execution, results)
 
 
 def open_run(name: str, results: str | Path | None = None) -> Run:
@@ -51,4 +54,4 @@ def sql(query: str, results: str | Path | None = None) -> pa.Table:
 def ask(report: str, /, results: str | Path | None = None, **values: Any) -> pa.Table:
     """The answer of an SQL report over all runs of a results folder; `Run.ask` is for one run. Raises ResultsError."""
     found = find_report(report)
-    return catalog.fetch(results_folder(results), found.sql, values=found.values(values))
+    return answer_over_all(results_folder(results), found, found.values(values)).read_all()

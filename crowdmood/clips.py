@@ -14,7 +14,7 @@ from av.stream import Stream
 from crowdmood.errors import VideoError
 from crowdmood.files import write_aside
 from crowdmood.film.writing import FilmWriter
-from crowdmood.video import Recording, decode
+from crowdmood.video import Joined, Recording, decode
 from crowdmood.video.opening import open_container
 from crowdmood.video.packets import leave_out_others, read_packets
 from crowdmood.video.plan import entry_for
@@ -72,6 +72,8 @@ def copy_clip(recording: Recording, path: Path, span: tuple[float, float]) -> tu
     The ending of the path says the container; `copy_ending` names one that fits. Returns the span that is in the clip, which
     is longer than the one that was asked for. Raises VideoError, also where the packets' times do not allow it.
     """
+    if isinstance(recording, Joined):
+        return _copy_of_part(recording, path, span)
     frames = frames_between(recording, *span)
     part = packets, frames = _packets_for(recording, frames)
     table, (form, options) = recording.packets, FORMATS[path.suffix]
@@ -88,6 +90,18 @@ def copy_clip(recording: Recording, path: Path, span: tuple[float, float]) -> tu
     return times_of(recording, frames)
 
 
+def _copy_of_part(recording: Joined, path: Path, span: tuple[float, float]) -> tuple[float, float]:
+    """The same out of the one part in which the span lies."""
+    frames = frames_between(recording, *span)
+    shares = list(recording.shares(np.arange(frames.start, frames.stop)))
+    if len(shares) > 1:
+        raise _not_copied(recording, "a clip would lie in two files of the recording")
+    (part, first, _), = shares
+    later = float(recording.time[first])
+    start, end = copy_clip(part, path, (max(0.0, span[0] - later), span[1] - later))
+    return start + later, end + later
+
+
 def _not_copied(recording: Recording, reason: str) -> VideoError:
     return VideoError(f"{recording.path.name}: {reason}, so no clips can be copied out of it; encode them anew, without --copy")
 
@@ -100,7 +114,8 @@ def _begins_with_a_keyframe(path: Path) -> bool:
 
 def copy_ending(recording: Recording) -> str:
     """'.mp4', or '.mkv' for what does not belong into MP4."""
-    codecs = {recording.codec, *(words.split()[2] for words in recording.streams if words.split()[1] == "audio")}
+    codecs = {file.codec for file in recording.files}
+    codecs |= {words.split()[2] for file in recording.files for words in file.streams if words.split()[1] == "audio"}
     return ".mkv" if codecs - IN_MP4 else ".mp4"
 
 

@@ -52,7 +52,7 @@ def _facts(run: Run, few: int) -> dict[str, Any]:
     info = run.require_complete()
     overview = run.ask("overview").to_pylist()
     if not overview:
-        raise ResultsError(f"run {run.id} of {info['recording']} has no frames, so there is nothing to compare")
+        raise ResultsError(f"run {run.id} of {info['recording']} has no figures, so there is nothing to compare")
     return {"info": info, "overview": overview[0], "headline": headline(run, few), "bins": run.ask("bins")}
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crowdmood.signature import BINS, COLUMNS, ROWS, THUMBNAIL_BYTES
+from crowdmood.signature import COLUMNS, ROWS, THUMBNAIL_BYTES
 
 SCORE = 0.74         # a step this unlike is a cut; on hand-noted clips cuts have 0.79 and more, motion 0.60
 RISE = 0.25          # ... if it is this much more than the steps around it: a shaky hand makes no row of cuts

@@ -18,7 +18,8 @@ from typing import IO
 
 from crowdmood.errors import ResultsError, VideoError
 from crowdmood.files import cache_folder
-from crowdmood.s3 import S3Folder, s3_folder
+from crowdmood.s3 import S3Folder, is_on_s3, s3_folder
+from crowdmood.zoom.meetings import Meeting
 
 FORGOTTEN_S = 7 * 86_400
 LONGEST_NAME = 200  # bytes; a file system takes 255, and a name is longer while it is written
@@ -64,13 +65,17 @@ def find_on_s3(address: str) -> list[S3File]:
 
 
 @contextmanager
-def local_copy(recording: str | Path | S3File) -> Iterator[Path]:
+def local_copy(recording: str | Path | S3File | Meeting) -> Iterator[Path | Meeting]:
     """A recording as a local file: itself, or its copy, which is removed at the end unless others use it or this was killed.
+    The files of a meeting are local.
 
     Raises VideoError when it cannot be fetched or there is no room for it.
     """
+    if isinstance(recording, Meeting):
+        yield recording
+        return
     if not isinstance(recording, S3File):
-        if not str(recording).startswith("s3:"):
+        if not is_on_s3(recording):
             yield Path(recording)
             return
         recording = _one(str(recording))

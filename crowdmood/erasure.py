@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from crowdmood import staging, tables
 from crowdmood.errors import ResultsError
+from crowdmood.files import write_aside
 from crowdmood.locks import lock
 from crowdmood.removal import (
     COMPARISONS,
@@ -35,10 +36,10 @@ from crowdmood.removal import (
 from crowdmood.report import build_report
 from crowdmood.results import Run, local_folder, publish
 from crowdmood.s3 import S3Folder
-from crowdmood.schemas import FACES, TABLES
+from crowdmood.schemas import ALWAYS, FACES, TABLES
 from crowdmood.uploads import parts_on_s3
 
-MADE = tuple(table for table in TABLES if table != "runs")
+MADE = tuple(table for table in ALWAYS if table != "runs")
 SHOWING = {".avif", ".csv", ".gif", ".html", ".ipynb", ".jpeg", ".jpg", ".json", ".m4v", ".mkv", ".mov", ".mp4", ".parquet",
            ".pdf", ".png", ".svg", ".txt", ".vtt", ".webm", ".webp", ".xlsx"}
 # The parts' columns of frames, from finished tables: faces are counted again.
@@ -50,6 +51,24 @@ FROM frames LEFT JOIN (
 ) USING (frame)
 ORDER BY frame
 """
+# The tables of a meeting without the persons $gone: their tiles stay, as tiles of nobody; what they said goes.
+SPEAKERS_GONE = "(SELECT speaker FROM speech WHERE list_contains($gone, person) AND speaker IS NOT NULL)"
+WITHOUT = {
+    "tiles": """
+        SELECT * FROM (
+            SELECT DISTINCT * REPLACE (
+                CASE WHEN list_contains($gone, person) THEN NULL ELSE person END AS person,
+                CASE WHEN list_contains($gone, person) THEN NULL ELSE joined_by END AS joined_by,
+                CASE WHEN list_contains($gone, person) THEN NULL ELSE confidence END AS confidence)
+            FROM tiles)
+        QUALIFY person IS NOT NULL OR count(person) OVER (PARTITION BY segment, tile) = 0
+        ORDER BY segment, tile, person""",
+    "spotlights": "SELECT * FROM spotlights WHERE list_contains($gone, person) IS NOT TRUE ORDER BY start_s, segment, tile",
+    "speech": f"SELECT * FROM speech WHERE list_contains($gone, person) IS NOT TRUE AND coalesce(speaker, -1) NOT IN {SPEAKERS_GONE} "
+              "ORDER BY start_s, end_s, kind, speaker",
+    "names": "SELECT * FROM names WHERE NOT (kind = 'person' AND list_contains($gone, number)) "
+             f"AND NOT (kind = 'speaker' AND number IN {SPEAKERS_GONE}) ORDER BY kind, number",
+}
 
 
 @dataclass(frozen=True)
@@ -69,6 +88,8 @@ class Traces:
 def traces(run: Run, persons: Sequence[int]) -> Traces:
     """What there is of these persons. Raises ResultsError when the run is not complete or has never had one of them."""
     info = run.require_complete()
+    if not run.keeps_persons:
+        raise ResultsError(f"run {run.id} was analyzed with --aggregate-only and keeps no persons: there is nobody to erase")
     rows = {row["person"]: row for row in run.persons.to_pylist()}
     found = info["persons"] + (info.get("erased") or 0)  # numbered from 1: those that are missing were erased
     if wrong := [person for person in persons if not 1 <= person <= found]:
@@ -114,7 +135,7 @@ def _erase_here(run: Run, persons: list[int], with_report: bool) -> None:
 def _erase_on_s3(results: S3Folder, run: Run, persons: list[int]) -> None:
     """Bring the run's tables here, erase, and send them back: the row first, persons last, so that a killed one can be told."""
     local = results.local
-    names = {table: tables.table_path(Path(), table, run.id).as_posix() for table in TABLES}
+    names = {table: name for table, name in _files(run.id).items() if table in ALWAYS or results.files(name)}
     for folder in (staging.staged(local, run.id), staging.committed(local, run.id)):
         staging.discard(folder)  # another machine may have done more since
     try:
@@ -124,7 +145,7 @@ def _erase_on_s3(results: S3Folder, run: Run, persons: list[int]) -> None:
         old = _pictures(run, list(results.files("reports/")))
         _erase_here(Run(run.id, local), persons, run.report is not None)
         results.remove(name for table in ("frames", "faces") for name in parts_on_s3(results, run.id, table))
-        for step in (["runs"], ["faces", "frames", "timeline"]):
+        for step in (["runs"], [table for table in names if table not in ("runs", "persons")]):
             results.upload({names[table]: local / names[table] for table in step})
         index = Run(run.id, local).report
         if index is not None:
@@ -133,6 +154,10 @@ def _erase_on_s3(results: S3Folder, run: Run, persons: list[int]) -> None:
         results.upload({names["persons"]: local / names["persons"]})
     finally:
         remove_files([local / name for name in names.values()], local)
+
+
+def _files(run: str) -> dict[str, str]:
+    return {table: tables.table_path(Path(), table, run).as_posix() for table in TABLES}
 
 
 def _stage_tables(run: Run, stage: Path, persons: list[int]) -> None:
@@ -148,8 +173,22 @@ def _stage_tables(run: Run, stage: Path, persons: list[int]) -> None:
         database.from_parquet(str(tables.table_path(run.results, "frames", run.id))).create_view("frames")
         scanned = database.sql(SCANNED).to_arrow_table()
     counts = tables.write_summaries(stage, run.id, scanned, paths)
+    _stage_meeting(run, stage, persons)
     found = row["persons"] + (row.get("erased") or 0)
     tables.write_run(stage, row | counts | {"faces": faces, "erased": found - counts["persons"]})
+
+
+def _stage_meeting(run: Run, stage: Path, persons: list[int]) -> None:
+    """Write the tables that only a meeting has without these persons."""
+    with duckdb.connect() as database:
+        for table in WITHOUT:  # in this order: names asks for speech
+            path = tables.table_path(run.results, table, run.id)
+            there = path.exists()
+            database.register(table, pq.ParquetFile(path).read() if there else TABLES[table].empty_table())
+            if there:
+                rows = database.sql(WITHOUT[table], params={"gone": persons}).to_arrow_table()
+                with write_aside(tables.table_path(stage, table, run.id)) as aside:
+                    tables.write_table(aside, TABLES[table], [rows])
 
 
 def _others(faces: Path, persons: list[int]) -> Iterator[pa.Table]:

@@ -22,6 +22,7 @@ from crowdmood.results import Run
 from crowdmood.schemas import TABLES
 
 EVERY_S = 5.0
+WITHOUT_PERSONS = ("frames", "timeline", "runs", "aggregates")  # what a run that keeps no persons can give
 # What a format asks for and a run does not have.
 LEFT_OUT = {
     "fex": "action units, landmarks, head pose, gaze and embeddings are not measured and left out",
@@ -51,6 +52,8 @@ def write(run: Run, form: str, out: TextIO, *, table: str = "faces", every_s: fl
     if table not in TABLES:
         raise ResultsError(f"no table is called '{table}'; known: {', '.join(TABLES)}")
     run.require_complete()
+    if form not in ("csv", "json") or table not in WITHOUT_PERSONS:
+        run.require_persons(f"the format '{form}'" if form not in ("csv", "json") else f"the table {table}")
     FORMATS[form](run, out, table, every_s)
 
 

@@ -100,6 +100,12 @@ def as_text(name: Path | str) -> str:
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
+def bare_name(name: str) -> str:
+    """The name of a recording without its ending; what follows the point in 'Weekly sync 14.00 GMT' is none."""
+    stem, point, ending = name.rpartition(".")
+    return stem if stem and point and ending.isalnum() and not ending.isdecimal() else name
+
+
 def cache_folder() -> Path:
     """$XDG_CACHE_HOME/crowdmood or ~/.cache/crowdmood."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "crowdmood"

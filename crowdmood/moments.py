@@ -96,6 +96,7 @@ def find_moments(run: Run, when: str | None = None, least_s: float = 0.5, top: i
     in between; without it the moments of the SQL report `moments`. Raises ConditionError, ResultsError.
     """
     info = run.require_complete()
+    run.require_persons("the search for moments")
     values = {"few": FEW_PERSONS, "top": top}
     if when is None:
         spans = [_span(row) for row in run.ask("moments").to_pylist()]

@@ -14,13 +14,11 @@ from pathlib import Path
 from crowdmood import __version__, tables
 from crowdmood.downloads import local_copy
 from crowdmood.errors import CrowdmoodError, ModelError, ResultsError, VideoError
-from crowdmood.models import EXPRESSION_NET, find_model
 from crowdmood.options import Execution
-from crowdmood.own_detector import find_detector
 from crowdmood.ray_cluster import Place, node_name, own_gpu
 from crowdmood.runtimes import Device, choose_device
-from crowdmood.s3 import S3Folder, endpoint
-from crowdmood.scan import Chunk, Outcome, Scan
+from crowdmood.s3 import S3Folder, endpoint, is_on_s3
+from crowdmood.scan import Chunk, Outcome, Scan, chosen_models
 from crowdmood.video import Recording
 
 _known: dict[tuple[str, Path], Recording] = {}  # the last recording: who decodes it is told of it once
@@ -55,15 +53,9 @@ class Elsewhere:
     def _recording(self) -> Recording:
         """The recording as it lies here. Raises VideoError when it does not."""
         video = self.scan.recording
-        path = _copy(self.address) if self.address.startswith("s3:") else video.path
-        try:
-            size = os.stat(path).st_size
-        except OSError as error:
-            raise VideoError(f"{path} is not there ({error.strerror}); recordings must lie in a folder that all nodes share, "
-                             "under the same path") from error
-        if size != video.size_bytes:
-            raise VideoError(f"{path} is not the file that the work was planned with ({size:,} bytes instead of "
-                             f"{video.size_bytes:,}); recordings must lie in a folder that all nodes share")
+        path = _copy(self.address) if is_on_s3(self.address) else video.path
+        for file in video.files:  # several only where they lie in a folder
+            _check_file(path if file is video else file.path, file)
         if (video.digest, path) not in _known:
             _known.clear()
             _known[video.digest, path] = replace(video, path=path)
@@ -87,14 +79,25 @@ class Elsewhere:
                                "planned; set AWS_ENDPOINT_URL alike on all nodes")
 
     def _check_models(self) -> None:
-        options = self.scan.options
-        here = [find_detector(options.detector), find_model(EXPRESSION_NET, options.expression)]
+        here = chosen_models(self.scan.options)
         if other := [model.name for model in here if self.models.get(model.name) != model.weights]:
             raise ModelError(f"model {', '.join(other)} is not the one that the work was planned with; all nodes need the same")
 
     def _device(self) -> Device:
         device = self.scan.device
         return choose_device(f"cuda:{own_gpu() or 0}", "auto", device.threads) if device.name == "cuda" else device
+
+
+def _check_file(path: Path, planned: Recording) -> None:
+    """Raise VideoError when a file is not the one that the work was planned with."""
+    try:
+        size = os.stat(path).st_size
+    except OSError as error:
+        raise VideoError(f"{path} is not there ({error.strerror}); recordings must lie in a folder that all nodes share, "
+                         "under the same path") from error
+    if size != planned.size_bytes:
+        raise VideoError(f"{path} is not the file that the work was planned with ({size:,} bytes instead of "
+                         f"{planned.size_bytes:,}); recordings must lie in a folder that all nodes share")
 
 
 def elsewhere(scan: Scan, models: dict[str, str], address: str) -> Elsewhere:

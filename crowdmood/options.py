@@ -10,6 +10,10 @@ from crowdmood.errors import CrowdmoodError
 Rectangle = tuple[int, int, int, int]
 EXECUTORS = ("auto", "serial", "processes", "ray")
 MOST_WORKERS, MOST_ON_RAY = 1024, 100_000
+CONTEXTS = ("research", "event", "media", "consented", "medical", "safety", "private", "work", "education")
+VIEWS = ("auto", "gallery", "speaker", "share")
+PARTS = ("auto", "join", "apart")
+NOT_IN_ROWS = ("detector", "expression", "names", "transcript_text", "context", "view", "parts")
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,10 @@ class Options:
     displayed frame, end_s None for the end; imgsz: longer side of the detector's input, pixels, a multiple of 32;
     tiles: 'auto', 'off' or 'RxC'; min_face: smallest face kept, pixels; roi: x1 y1 x2 y2 in pixels; ignore: rectangles
     whose faces are dropped; decoder: 'av' or 'decord'; detector, expression: model folders, None for those that ship.
+    meeting: 'auto' decides by the picture whether gallery tiles are persons, 'on' takes the recording for a meeting, 'off' for
+    a film; aggregate_only: no figures of single persons are kept. Not part of the rows: names, who persons are called: 'none',
+    'labels' or a CSV file; transcript_text: keep the words said; context: what the operator declared, of CONTEXTS; view: which
+    of the films that Zoom leaves of one meeting is read, of VIEWS; parts: which films in a folder are one meeting, of PARTS.
     Raises CrowdmoodError when a value makes no sense.
     """
 
@@ -34,6 +42,13 @@ class Options:
     decoder: str = "av"
     detector: str | None = None
     expression: str | None = None
+    meeting: str = "auto"
+    aggregate_only: bool = False
+    names: str = "none"
+    transcript_text: bool = False
+    context: str | None = None
+    view: str = "auto"
+    parts: str = "auto"
 
     def __post_init__(self) -> None:
         if self.sample_fps is not None and not 0 < self.sample_fps <= 1000:
@@ -46,13 +61,21 @@ class Options:
             raise CrowdmoodError(f"tiles must be auto, off, or rows x columns such as 2x3, not '{self.tiles}'")
         if not 1 <= self.min_face <= 10_000:
             raise CrowdmoodError(f"min_face must be from 1 to 10000 pixels, not {self.min_face:g}")
+        if self.meeting not in ("auto", "on", "off"):
+            raise CrowdmoodError(f"meeting must be auto, on or off, not '{self.meeting}'")
+        if self.view not in VIEWS:
+            raise CrowdmoodError(f"unknown view '{self.view}'; known: {', '.join(VIEWS)}")
+        if self.parts not in PARTS:
+            raise CrowdmoodError(f"parts must be {', '.join(PARTS)}, not '{self.parts}'")
+        if self.context is not None and self.context not in CONTEXTS:
+            raise CrowdmoodError(f"unknown context '{self.context}'; known: {', '.join(CONTEXTS)}")
         for x1, y1, x2, y2 in (*self.ignore, *([self.roi] if self.roi else [])):
             if not (0 <= x1 < x2 and 0 <= y1 < y2):
                 raise CrowdmoodError(f"a rectangle is x1,y1,x2,y2 with x1 < x2 and y1 < y2, not {x1},{y1},{x2},{y2}")
 
     def rows(self) -> dict:
-        """What goes into the run's id and its ``options`` column: all but the model folders, whose content counts."""
-        return {name: value for name, value in asdict(self).items() if name not in ("detector", "expression")}
+        """What goes into the run's id and its ``options`` column: what decides its rows but the model folders, whose content counts."""
+        return {name: value for name, value in asdict(self).items() if name not in NOT_IN_ROWS}
 
 
 @dataclass(frozen=True)

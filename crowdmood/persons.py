@@ -25,11 +25,14 @@ class Links:
     track: int32 (m,), 1.. by first appearance, -1 where a face flickered too briefly to be believed.
     person: int32 (m,), 1.. by first appearance, -1 in the same rows.
     cut: bool (n,), where a new scene starts.
+    tile, live: in a meeting, int16 (m,), the gallery tile that a face is in, -1 for none, and bool (m,), False where it is a picture.
     """
 
     track: np.ndarray
     person: np.ndarray
     cut: np.ndarray
+    tile: np.ndarray | None = None
+    live: np.ndarray | None = None
 
 
 def link(faces: FaceRows, frames: FrameRows, settings: LinkSettings = LinkSettings()) -> Links:

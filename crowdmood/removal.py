@@ -24,7 +24,7 @@ from crowdmood import catalog
 from crowdmood.errors import ResultsError
 from crowdmood.files import flush
 from crowdmood.locks import lock, lock_path
-from crowdmood.results import find_run, is_called, local_folder
+from crowdmood.results import find_run, is_called, local_folder, status_of
 from crowdmood.s3 import S3Folder
 from crowdmood.schemas import TABLES
 from crowdmood.staging import COMMITTED, STAGED, settle
@@ -71,7 +71,7 @@ def outdated(results: Path | S3Folder, age: timedelta | None, statuses: Collecti
     stay = _newest(rows, keep or 0)
     if keep and not age and not statuses:
         statuses = ["complete"]
-    found = [row for row in rows if row["run"] not in stay and _is_older(row, age) and (not statuses or _status(row) in statuses)]
+    found = [row for row in rows if row["run"] not in stay and _is_older(row, age) and (not statuses or status_of(row) in statuses)]
     return _targets(results, found + interrupted(results))
 
 
@@ -204,7 +204,7 @@ def _find(results: Path | S3Folder, name: str, half: Sequence[dict[str, Any]]) -
         return find_run(results, name).info
     others = [row for row in catalog.fetch(results, KNOWN).to_pylist() if is_called(row, name)]
     if len(meant) + len(others) > 1:
-        texts = [f"{row['run']} ({row['recording']}, {_status(row)})" for row in (*meant, *others)]
+        texts = [f"{row['run']} ({row['recording']}, {status_of(row)})" for row in (*meant, *others)]
         raise ResultsError(f"{len(texts)} runs match '{name}': {', '.join(texts)}; give an id")
     return meant[0]
 
@@ -213,12 +213,8 @@ def _targets(results: Path | S3Folder, rows: Sequence[dict[str, Any]]) -> list[T
     sizes: dict[str | None, int] = {}
     for name, size in listing(results).items() if rows else ():
         sizes[owner(name)] = sizes.get(owner(name), 0) + size
-    return [Target(row["run"], row["recording"], _status(row), row["finished"] or row["started"], sizes.get(row["run"], 0))
+    return [Target(row["run"], row["recording"], status_of(row), row["finished"] or row["started"], sizes.get(row["run"], 0))
             for row in rows]
-
-
-def _status(row: dict[str, Any]) -> str:
-    return "unfinished" if row["status"] == "running" else row["status"]
 
 
 def _is_older(row: dict[str, Any], age: timedelta | None) -> bool:

@@ -28,6 +28,8 @@ from crowdmood.drawing import (
 from crowdmood.errors import ResultsError
 from crowdmood.files import write_aside
 from crowdmood.heat import Heat, heat_of
+from crowdmood.meeting_answers import meeting
+from crowdmood.meeting_page import meeting_section
 from crowdmood.model_cards import cards
 from crowdmood.pages import as_json, render
 from crowdmood.results import FEW_PERSONS, Run, list_runs
@@ -48,7 +50,8 @@ def build_report(run: Run, *, segments: Sequence[dict[str, Any]] = (), min_perso
     info = run.require_complete()
     answers = figures(run, segments, min_persons)
     pictures, why_none = thumbnails(run, answers["moments"], faces, video)
-    shown = {"thumbnails": pictures, "why_none": why_none, "faces_shown": faces}
+    answers["meeting"] = meeting(run, min_persons)
+    shown = {"aggregate": not run.keeps_persons, "thumbnails": pictures, "why_none": why_none, "faces_shown": faces}
     index = run.report_folder / "index.html"
     try:
         _save_pictures(index.parent, info, answers, "segment" if segments else "")
@@ -99,7 +102,8 @@ def _page(info: dict[str, Any], answers: dict[str, Any], segmented: bool, few: i
     rows = [row | {"paths": paths.get(row["person"], {})} for row in answers["persons"]]
     view = f"{(curves.span[0] - heat.start) / heat.step:.3f} -0.5 {(curves.span[1] - curves.span[0]) / heat.step:.3f} 1"
     return render(
-        "report.html.j2", **answers, **_chart(curves, windows), info=info, few=few, segmented=segmented, rows=rows,
+        "report.html.j2", **answers | {"meeting": meeting_section(answers["meeting"], info, curves.span)}, **_chart(curves, windows), info=info, few=few,
+        segmented=segmented, rows=rows,
         best=_happiest(answers), top=_top(answers), cards=list(cards(info)), pictures=PICTURES, most_moments=MOST_MOMENTS,
         engagement_paths=engagement_paths(answers["engagement"], curves.span), stretches=_stretches(answers["engagement"]),
         steps=_steps(curves), windows=_windows(windows), heat_data=_heat(heat), heat_view=view,

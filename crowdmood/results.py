@@ -11,6 +11,8 @@ import pyarrow as pa
 
 from crowdmood import catalog
 from crowdmood.errors import ResultsError
+from crowdmood.files import bare_name
+from crowdmood.kept import kept_answer, needs_persons
 from crowdmood.s3 import S3Folder, s3_folder
 from crowdmood.schemas import KEYS, TABLES
 from crowdmood.sql_reports import find_report
@@ -70,10 +72,24 @@ class Run:
         """The answer of an SQL report for this run alone, as `run.ask("reaction", at="12:30")`.
 
         report: one that ships (`crowdmood report --list`), or the path of a .sql file. values: its parameters, as
-        text or as they are; those left out have their defaults. Raises ResultsError.
+        text or as they are; those left out have their defaults. A run that keeps no persons answers with what it kept.
+        Raises ResultsError.
         """
         found = find_report(report)
-        return catalog.fetch(self.results, found.sql, self.id, found.values(values))
+        asked = found.values(values)
+        if self.keeps_persons:
+            return catalog.fetch(self.results, found.sql, self.id, asked)
+        return kept_answer(self.results, self.id, found, asked)
+
+    @property
+    def keeps_persons(self) -> bool:
+        """False for a run that was analyzed with --aggregate-only."""
+        return not (self.info["options"] or {}).get("aggregate_only")
+
+    def require_persons(self, what: str) -> None:
+        """Raises ResultsError, which says that `what` needs persons, when the run keeps none."""
+        if not self.keeps_persons:
+            raise needs_persons(self.id, what)
 
     @property
     def info(self) -> dict[str, Any]:
@@ -167,8 +183,13 @@ def list_runs(results: str | Path | S3Folder) -> list[dict[str, Any]]:
     for row in rows:
         if row["status"] != "complete":
             row |= _so_far(results, row["run"])
-            row["status"] = "unfinished" if row["status"] == "running" else row["status"]
+            row["status"] = status_of(row)
     return rows
+
+
+def status_of(row: dict[str, Any]) -> str:
+    """What a user is told of a run's state: one whose row says 'running' may have been killed long ago."""
+    return "unfinished" if row["status"] == "running" else row["status"]
 
 
 def _row(results: Path | S3Folder, run: str) -> dict[str, Any] | None:
@@ -184,7 +205,7 @@ def _so_far(results: Path | S3Folder, run: str) -> dict[str, int]:
 def is_called(row: dict[str, Any], name: str) -> bool:
     """Whether a run with this row is meant by a name: the beginning of its id, or its recording's name or path."""
     recording = row["recording"]
-    return row["run"].startswith(name) or name in (recording, Path(recording).stem, row["path"])
+    return row["run"].startswith(name) or name in (recording, bare_name(recording), row["path"])
 
 
 def _listed(rows: list[dict[str, Any]], most: int = 10) -> str:

@@ -148,13 +148,18 @@ def s3_folder(given: str | Path) -> S3Folder | None:
     """The folder on S3 that a text or path names, None when it names a local one. Raises ResultsError."""
     found = ADDRESS.fullmatch(str(given))
     if found is None:
-        if str(given).startswith("s3:"):
+        if is_on_s3(given):
             raise ResultsError(f"'{given}' is not of the form s3://bucket/prefix")
         return None
     parts = PurePosixPath(found["path"]).parts
     if ".." in parts:
         raise ResultsError(f"'{given}': '..' means nothing on S3; give s3://bucket/prefix")
     return S3Folder(f"s3://{'/'.join(parts)}")
+
+
+def is_on_s3(given: object) -> bool:
+    """Whether a path, or whatever has an address as its text, is meant to be on S3."""
+    return str(given).startswith("s3:")
 
 
 def same(path: Path, entry: Entry | None) -> bool:

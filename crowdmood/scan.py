@@ -28,20 +28,29 @@ from crowdmood.expressions import (
 )
 from crowdmood.faces import NO_FACES, DetectSettings, Faces, detect, joined
 from crowdmood.labels import EXPRESSIONS
-from crowdmood.models import EXPRESSION_NET, find_model
+from crowdmood.layout.finding import Look, find_tiles
+from crowdmood.meeting.rows import packed
+from crowdmood.models import EXPRESSION_NET, Model, find_model
 from crowdmood.options import Options
 from crowdmood.own_detector import find_detector
 from crowdmood.runtimes import Device, Network, load_network
 from crowdmood.s3 import S3Folder
 from crowdmood.signature import SIGNATURE_BYTES, signature
 from crowdmood.uploads import upload_part
-from crowdmood.video import DecodeCount, FrameBatch, Recording, decode, get_ready, read_ahead
+from crowdmood.video import (
+    DecodeCount,
+    FrameBatch,
+    Recording,
+    decode,
+    get_ready,
+    read_ahead,
+)
 
 CHUNK_S = 30.0
 BATCH_CPU, BATCH_CUDA = 4, 32  # frames looked at together, at least one per thread on the CPU ...
 BATCH_BYTES = 128_000_000  # ... unless they are larger than this; some four batches are in memory at a time
 CROPS_AT_ONCE = 1024
-NO_FRAMES = (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0), np.zeros((0, SIGNATURE_BYTES), np.uint8))
+NO_FRAMES = (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0), np.zeros((0, SIGNATURE_BYTES), np.uint8), np.zeros(0, object))
 
 
 @dataclass(frozen=True)
@@ -63,6 +72,7 @@ class ChunkRows:
     pts: np.ndarray
     time: np.ndarray
     signature: np.ndarray
+    tiles: np.ndarray
     faces: Faces
     expressions: Expressions
 
@@ -78,7 +88,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Eyes:
-    """The two networks and how they are used."""
+    """The two networks and how they are used. meeting: 'auto', 'on' or 'off', whether gallery tiles are looked for."""
 
     detector: Network
     classifier: Network
@@ -86,6 +96,7 @@ class Eyes:
     crop: CropSettings
     usable: UsableSettings
     temperature: float
+    meeting: str
 
 
 @dataclass(frozen=True)
@@ -140,13 +151,14 @@ def batch_size(recording: Recording, device: Device) -> int:
 def look(batches: Iterator[FrameBatch], eyes: Eyes) -> ChunkRows:
     """Find and read all faces in a chunk's frames."""
     frames, faces, crops, read = [], [], [], []
-    seen = 0
+    seen, before = 0, None
     for batch in batches:
         found = detect(batch.images, eyes.detector, eyes.detect)
         crops.append(crop_faces(batch.images, found, eyes.crop))
         faces.append(Faces(found.frame + np.int32(seen), found.box, found.score))
         marks = np.array([signature(image) for image in batch.images])
-        frames.append((batch.frame, batch.pts, batch.time, marks))
+        tiles, before = _tiles(batch.images, before, eyes.meeting)
+        frames.append((batch.frame, batch.pts, batch.time, marks, tiles))
         seen += len(batch.frame)
         if sum(map(len, crops)) >= CROPS_AT_ONCE:  # memory stays flat however many faces there are
             read.append(_read(faces[-len(crops):], crops, eyes))
@@ -154,6 +166,16 @@ def look(batches: Iterator[FrameBatch], eyes: Eyes) -> ChunkRows:
     read.append(_read(faces[len(faces) - len(crops):], crops, eyes))
     columns = [np.concatenate(column) for column in zip(NO_FRAMES, *frames, strict=True)]
     return ChunkRows(*columns, joined([NO_FACES, *faces]), _joined_expressions(read))
+
+
+def _tiles(images: np.ndarray, before: Look | None, meeting: str) -> tuple[np.ndarray, Look | None]:
+    """The gallery tiles of frames, packed, object (n,), and what the last frame leaves for the next batch of the chunk."""
+    column = np.full(len(images), b"", object)
+    if meeting != "off":
+        for at, image in enumerate(images):
+            tiles, before = find_tiles(image, before, meeting == "on")
+            column[at] = packed(tiles)
+    return column, before
 
 
 def _read(faces: Sequence[Faces], crops: Sequence[np.ndarray], eyes: Eyes) -> Expressions:
@@ -179,7 +201,7 @@ def frame_columns(rows: ChunkRows) -> dict[str, np.ndarray]:
     in_frame = np.bincount(rows.faces.frame, minlength=len(rows.frame))
     usable = np.bincount(rows.faces.frame[rows.expressions.usable], minlength=len(rows.frame))
     return {"frame": rows.frame, "pts": rows.pts, "time_s": rows.time, "faces": in_frame, "usable_faces": usable,
-            "signature": rows.signature}
+            "signature": rows.signature, "tiles": rows.tiles}
 
 
 def face_columns(rows: ChunkRows) -> dict[str, np.ndarray]:
@@ -198,10 +220,15 @@ def face_columns(rows: ChunkRows) -> dict[str, np.ndarray]:
     }
 
 
+def chosen_models(options: Options) -> list[Model]:
+    """The detector and the expression net that the options ask for. Raises ModelError."""
+    return [find_detector(options.detector), find_model(EXPRESSION_NET, options.expression)]
+
+
 @lru_cache(maxsize=1)
 def open_eyes(options: Options, device: Device) -> Eyes:
     """Load both networks. Raises ModelError."""
-    face, expression = find_detector(options.detector), find_model(EXPRESSION_NET, options.expression)
+    face, expression = chosen_models(options)
     found = face.card.get("detect", {})
     return Eyes(
         detector=load_network(face, device),
@@ -210,4 +237,5 @@ def open_eyes(options: Options, device: Device) -> Eyes:
         crop=CropSettings(**{key: expression.card["input"][key] for key in ("margin", "shift_y", "size", "channels")}),
         usable=UsableSettings(**expression.card.get("usable", {})),
         temperature=expression.card.get("temperature", 1.0),
+        meeting=options.meeting,
     )

@@ -12,30 +12,36 @@ from collections.abc import Mapping
 import numpy as np
 import pyarrow as pa
 
+from crowdmood.fields import (
+    BOOL,
+    DOUBLE,
+    FLOAT,
+    INT,
+    LONG,
+    PERSON,
+    RUN,
+    SCHEMA_VERSION,
+    SMALL,
+    STRING,
+    TEXT,
+    TIMESTAMP,
+    field,
+    schema,
+)
 from crowdmood.labels import EXPRESSIONS
+from crowdmood.meeting_schemas import AGGREGATES, NAMES, SPEECH, SPOTLIGHTS, TILES
+from crowdmood.photo_schemas import PHOTOS
 
-SCHEMA_VERSION = 2
+__all__ = ["ALWAYS", "FACES", "FRAMES", "KEYS", "PARTS", "PERSONS", "RUNS", "SCHEMA_VERSION", "TABLES", "TIMELINE", "part_table", "table_of"]
+
 SIGNATURE_BYTES = 180
 # Floats of faces are stored in these steps, by unit: finer digits are noise of the networks, and would take half of the disk.
 STEPS = {"0..1": 1 / 4096, "-1..1": 1 / 4096, "px": 1 / 16, "": 1 / 64}
 
-INT, LONG, SMALL = pa.int32(), pa.int64(), pa.int16()
-FLOAT, DOUBLE, BOOL, STRING = pa.float32(), pa.float64(), pa.bool_(), pa.string()
-TEXT = pa.dictionary(pa.int32(), pa.string())
-TIMESTAMP = pa.timestamp("us", tz="UTC")
-
-
-def _field(name: str, kind: pa.DataType, unit: str, description: str, nullable: bool = False) -> pa.Field:
-    return pa.field(name, kind, nullable, metadata={"unit": unit, "description": description})
-
-
-def _schema(description: str, *fields: pa.Field) -> pa.Schema:
-    return pa.schema(fields, metadata={"description": description, "schema_version": str(SCHEMA_VERSION)})
-
 
 def _mix(of: str) -> list[pa.Field]:
     return [
-        _field(
+        field(
             name,
             FLOAT,
             "0..1",
@@ -46,74 +52,73 @@ def _mix(of: str) -> list[pa.Field]:
     ]
 
 
-_RUN = _field(
-    "run", TEXT, "", "id of the run: a digest of the recording's content, options, models and schema"
-)
-_FRAME = _field(
+_FRAME = field(
     "frame", LONG, "", "number of the frame in presentation order, from 0, in the whole recording"
 )
-_PTS = _field("pts", LONG, "time base", "presentation time of the frame, exact, in ticks of runs.time_base")
-_TIME = _field("time_s", DOUBLE, "s", "time of the frame, seconds from the first displayed frame")
-_PERSON = _field("person", INT, "", "the person within this run, from 1 in order of first appearance")
+_PTS = field("pts", LONG, "time base", "presentation time of the frame, exact, in ticks of runs.time_base")
+_TIME = field("time_s", DOUBLE, "s", "time of the frame, seconds from the first displayed frame")
 _POSITIVITY = "happy - greatest(angry, disgust, fear, sad) of the means; NULL without usable faces"
 
 _FACE_FIELDS = (
-    _RUN,
+    RUN,
     _FRAME,
     _PTS,
     _TIME,
-    _field("face", SMALL, "", "number of the face in its frame, from 0, left to right"),
-    _field("x1", FLOAT, "px", "left edge of the face's box in the displayed picture"),
-    _field("y1", FLOAT, "px", "top edge of the face's box in the displayed picture"),
-    _field("x2", FLOAT, "px", "right edge of the face's box in the displayed picture"),
-    _field("y2", FLOAT, "px", "bottom edge of the face's box in the displayed picture"),
-    _field("score", FLOAT, "0..1", "how sure the detector is that this is a face"),
-    _field("size_px", FLOAT, "px", "square root of the box's area"),
-    _field("sharpness", FLOAT, "", "how sharp the crop is; low is blurred", nullable=True),
-    _field(
+    field("face", SMALL, "", "number of the face in its frame, from 0, left to right"),
+    field("x1", FLOAT, "px", "left edge of the face's box in the displayed picture"),
+    field("y1", FLOAT, "px", "top edge of the face's box in the displayed picture"),
+    field("x2", FLOAT, "px", "right edge of the face's box in the displayed picture"),
+    field("y2", FLOAT, "px", "bottom edge of the face's box in the displayed picture"),
+    field("score", FLOAT, "0..1", "how sure the detector is that this is a face"),
+    field("size_px", FLOAT, "px", "square root of the box's area"),
+    field("sharpness", FLOAT, "", "how sharp the crop is; low is blurred", nullable=True),
+    field(
         "usable",
         BOOL,
         "",
         "whether the face is large, sharp and sure enough for its expression to be counted",
     ),
     *(
-        _field(name, FLOAT, "0..1", f"calibrated probability of {name}, in steps of 1/4096; the seven sum to 1", nullable=True)
+        field(name, FLOAT, "0..1", f"calibrated probability of {name}, in steps of 1/4096; the seven sum to 1", nullable=True)
         for name in EXPRESSIONS
     ),
-    _field(
+    field(
         "expression",
         TEXT,
         "",
         "the expression with the largest probability, or 'uncertain' on an unusable face",
     ),
-    _field("confidence", FLOAT, "0..1", "the largest of the seven probabilities", nullable=True),
-    _field("valence", FLOAT, "-1..1", "happy - angry - disgust - fear - sad", nullable=True),
+    field("confidence", FLOAT, "0..1", "the largest of the seven probabilities", nullable=True),
+    field("valence", FLOAT, "-1..1", "happy - angry - disgust - fear - sad", nullable=True),
 )
 _FRAME_FIELDS = (
-    _RUN,
+    RUN,
     _FRAME,
     _PTS,
     _TIME,
-    _field("faces", SMALL, "faces", "faces found in the frame"),
-    _field("usable_faces", SMALL, "faces", "faces whose expression is counted"),
+    field("faces", SMALL, "faces", "faces found in the frame"),
+    field("usable_faces", SMALL, "faces", "faces whose expression is counted"),
 )
 
-FACES_PART = _schema("One row per face per analyzed frame, as scanned, of one chunk.", *_FACE_FIELDS)
-FRAMES_PART = _schema(
+FACES_PART = schema("One row per face per analyzed frame, as scanned, of one chunk.", *_FACE_FIELDS)
+FRAMES_PART = schema(
     "One row per analyzed frame, as scanned, of one chunk.",
     *_FRAME_FIELDS,
-    _field(
+    field(
         "signature",
         pa.binary(SIGNATURE_BYTES),
         "",
         "16x9 grey thumbnail and 36 bins of colour histogram, for finding cuts; not kept in the final table",
     ),
+    field(
+        "tiles", pa.binary(), "", "the gallery tiles seen in the frame, packed as layout.packed does; not kept in the final table"
+    ),
 )
 
-FACES = _schema(
+FACES = schema(
     "One row per face per analyzed frame.",
     *_FACE_FIELDS,
-    _field(
+    field(
         "track",
         INT,
         "",
@@ -121,7 +126,7 @@ FACES = _schema(
         "followed and until the run is complete",
         True,
     ),
-    _field(
+    field(
         "person",
         INT,
         "",
@@ -129,7 +134,7 @@ FACES = _schema(
         "brief to be followed and until the run is complete",
         True,
     ),
-    _field(
+    field(
         "expressiveness",
         FLOAT,
         "-1..1",
@@ -137,96 +142,106 @@ FACES = _schema(
         "NULL on an unusable face and until the run is complete",
         True,
     ),
+    field("tile", SMALL, "", "in a meeting, the tile the face is in: tiles.tile; NULL elsewhere and until the run is complete", True),
 )
-FRAMES = _schema(
+FRAMES = schema(
     "One row per analyzed frame, also without faces.",
     *_FRAME_FIELDS[:4],
-    _field(
+    field(
         "shown_s", DOUBLE, "s", "seconds until the next analyzed frame; NULL until the run is complete", True
     ),
     *_FRAME_FIELDS[4:],
-    _field("persons", INT, "persons", "persons in the frame; NULL until the run is complete", True),
-    _field("cut", BOOL, "", "whether a new scene starts at this frame; NULL until the run is complete", True),
+    field("persons", INT, "persons", "persons in the frame; NULL until the run is complete", True),
+    field("cut", BOOL, "", "whether a new scene starts at this frame; NULL until the run is complete", True),
     *_mix("the frame's usable faces"),
-    _field("positivity", FLOAT, "-1..1", _POSITIVITY, True),
+    field("positivity", FLOAT, "-1..1", _POSITIVITY, True),
 )
-PERSONS = _schema(
+PERSONS = schema(
     "One row per person of a run.",
-    _RUN,
-    _PERSON,
-    _field("first_s", DOUBLE, "s", "time of the first frame with the person"),
-    _field("last_s", DOUBLE, "s", "time of the last frame with the person"),
-    _field("seen_s", DOUBLE, "s", "seconds with the person's face in the picture: frames.shown_s, summed"),
-    _field("frames", INT, "frames", "analyzed frames with the person's face"),
-    _field("usable_frames", INT, "frames", "analyzed frames in which the face's expression is counted"),
-    _field("tracks", INT, "tracks", "unbroken appearances"),
-    _field("size_px", FLOAT, "px", "median of faces.size_px"),
+    RUN,
+    PERSON,
+    field("first_s", DOUBLE, "s", "time of the first frame with the person"),
+    field("last_s", DOUBLE, "s", "time of the last frame with the person"),
+    field("seen_s", DOUBLE, "s", "seconds with the person's face in the picture: frames.shown_s, summed"),
+    field("frames", INT, "frames", "analyzed frames with the person's face"),
+    field("usable_frames", INT, "frames", "analyzed frames in which the face's expression is counted"),
+    field("tracks", INT, "tracks", "unbroken appearances"),
+    field("size_px", FLOAT, "px", "median of faces.size_px"),
     *_mix("the person's usable faces"),
-    _field("expression", TEXT, "", "the largest of the means, or 'uncertain' without usable faces"),
-    _field("positivity", FLOAT, "-1..1", _POSITIVITY, True),
+    field("expression", TEXT, "", "the largest of the means, or 'uncertain' without usable faces"),
+    field("positivity", FLOAT, "-1..1", _POSITIVITY, True),
 )
-TIMELINE = _schema(
+TIMELINE = schema(
     "One row per second from the first to the last analyzed frame.",
-    _RUN,
-    _field("second", INT, "s", "the second: times from `second` up to, not including, `second` + 1"),
-    _field("frames", INT, "frames", "analyzed frames in the second; 0 where one frame is shown for longer"),
-    _field("faces", INT, "faces", "faces in those frames, each frame's counted anew"),
-    _field("usable_faces", INT, "faces", "of those, the ones whose expression is counted"),
-    _field("persons", INT, "persons", "different persons in the second"),
+    RUN,
+    field("second", INT, "s", "the second: times from `second` up to, not including, `second` + 1"),
+    field("frames", INT, "frames", "analyzed frames in the second; 0 where one frame is shown for longer"),
+    field("faces", INT, "faces", "faces in those frames, each frame's counted anew"),
+    field("usable_faces", INT, "faces", "of those, the ones whose expression is counted"),
+    field("persons", INT, "persons", "different persons in the second"),
     *_mix("the second's usable faces"),
-    _field("positivity", FLOAT, "-1..1", _POSITIVITY, True),
-    _field("valence", FLOAT, "-1..1", "mean of faces.valence over usable faces; NULL without any", True),
-    _field("coverage", FLOAT, "0..1", "usable_faces / faces; NULL without faces", True),
+    field("positivity", FLOAT, "-1..1", _POSITIVITY, True),
+    field("valence", FLOAT, "-1..1", "mean of faces.valence over usable faces; NULL without any", True),
+    field("coverage", FLOAT, "0..1", "usable_faces / faces; NULL without faces", True),
 )
-RUNS = _schema(
+RUNS = schema(
     "One row per run: the recording's facts, how it was analyzed, and how far.",
-    _RUN,
-    _field("recording", STRING, "", "file name of the recording"),
-    _field("path", STRING, "", "path or address the recording was read from"),
-    _field("digest", STRING, "", "sha256 of the recording's content"),
-    _field("size_bytes", LONG, "bytes", "size of the recording", True),
-    _field("container", STRING, "", "container format", True),
-    _field("codec", STRING, "", "video codec", True),
-    _field("width", INT, "px", "width of the displayed picture, after rotation", True),
-    _field("height", INT, "px", "height of the displayed picture, after rotation", True),
-    _field("rotation", INT, "degrees", "clockwise rotation applied for display: 0, 90, 180 or 270", True),
-    _field("duration_s", DOUBLE, "s", "time of the last frame plus its duration", True),
-    _field("time_base", STRING, "s", "length of one tick of pts, as a fraction, such as 1/90000", True),
-    _field("frames_promised", LONG, "frames", "frames the container's header promises", True),
-    _field("frames_found", LONG, "frames", "displayed frames that the file's packets really hold", True),
-    _field("frames_decoded", LONG, "frames", "frames that were to be analyzed and could be decoded", True),
-    _field("frames_missing", LONG, "frames", "frames that were to be analyzed and could not be decoded", True),
-    _field("frames_analyzed", LONG, "frames", "frames looked at: rows in frames", True),
-    _field("damaged_packets", LONG, "packets", "packets that could not be decoded", True),
-    _field("decoder", STRING, "", "decoder that was used", True),
-    _field("device", STRING, "", "device the networks ran on", True),
-    _field("runtime", STRING, "", "runtime the networks ran in", True),
-    _field("sample_fps", DOUBLE, "1/s", "sampling instants per second; NULL: every frame", True),
-    _field("options", STRING, "JSON", "options of the run", True),
-    _field("models", STRING, "JSON", "model names and the sha256 of their weights", True),
-    _field("version", STRING, "", "version of crowdmood that made the run", True),
-    _field("schema_version", INT, "", "version of these tables' schemas"),
-    _field(
+    RUN,
+    field("recording", STRING, "", "file name of the recording"),
+    field("path", STRING, "", "path or address the recording was read from"),
+    field("digest", STRING, "", "sha256 of the recording's content"),
+    field("size_bytes", LONG, "bytes", "size of the recording", True),
+    field("container", STRING, "", "container format", True),
+    field("codec", STRING, "", "video codec", True),
+    field("width", INT, "px", "width of the displayed picture, after rotation", True),
+    field("height", INT, "px", "height of the displayed picture, after rotation", True),
+    field("rotation", INT, "degrees", "clockwise rotation applied for display: 0, 90, 180 or 270", True),
+    field("duration_s", DOUBLE, "s", "time of the last frame plus its duration", True),
+    field("time_base", STRING, "s", "length of one tick of pts, as a fraction, such as 1/90000", True),
+    field("frames_promised", LONG, "frames", "frames the container's header promises", True),
+    field("frames_found", LONG, "frames", "displayed frames that the file's packets really hold", True),
+    field("frames_decoded", LONG, "frames", "frames that were to be analyzed and could be decoded", True),
+    field("frames_missing", LONG, "frames", "frames that were to be analyzed and could not be decoded", True),
+    field("frames_analyzed", LONG, "frames", "frames looked at: rows in frames", True),
+    field("damaged_packets", LONG, "packets", "packets that could not be decoded", True),
+    field("decoder", STRING, "", "decoder that was used", True),
+    field("device", STRING, "", "device the networks ran on", True),
+    field("runtime", STRING, "", "runtime the networks ran in", True),
+    field("sample_fps", DOUBLE, "1/s", "sampling instants per second; NULL: every frame", True),
+    field("options", STRING, "JSON", "options of the run", True),
+    field("models", STRING, "JSON", "model names and the sha256 of their weights", True),
+    field("version", STRING, "", "version of crowdmood that made the run", True),
+    field("schema_version", INT, "", "version of these tables' schemas"),
+    field(
         "status", STRING, "", "running, complete or failed; a stopped run stays running until it is run again"
     ),
-    _field("error", STRING, "", "why the run failed", True),
-    _field("started", TIMESTAMP, "UTC", "when the run started", True),
-    _field("finished", TIMESTAMP, "UTC", "when the run was complete or failed", True),
-    _field("chunks", INT, "chunks", "chunks the recording is cut into", True),
-    _field("chunks_done", INT, "chunks", "chunks finished when this row was written", True),
-    _field("faces", LONG, "faces", "rows in faces", True),
-    _field("persons", LONG, "persons", "rows in persons", True),
-    _field("seconds", DOUBLE, "s", "how long the run took", True),
-    _field("erased", INT, "persons", "persons that were erased from the run on request; NULL: none", True),
+    field("error", STRING, "", "why the run failed", True),
+    field("started", TIMESTAMP, "UTC", "when the run started", True),
+    field("finished", TIMESTAMP, "UTC", "when the run was complete or failed", True),
+    field("chunks", INT, "chunks", "chunks the recording is cut into", True),
+    field("chunks_done", INT, "chunks", "chunks finished when this row was written", True),
+    field("faces", LONG, "faces", "rows in faces", True),
+    field("persons", LONG, "persons", "rows in persons", True),
+    field("seconds", DOUBLE, "s", "how long the run took", True),
+    field("erased", INT, "persons", "persons that were erased from the run on request; NULL: none", True),
+    field("layout", STRING, "", "'meeting' where gallery tiles were found, as Zoom, Teams and Meet show them; 'photos' for a folder of photos; NULL: a film", True),
+    field("context", STRING, "", "the context that the operator declared, such as 'research'; NULL: none", True),
 )
-
 TABLES: dict[str, pa.Schema] = {
     "faces": FACES,
     "frames": FRAMES,
     "persons": PERSONS,
     "timeline": TIMELINE,
     "runs": RUNS,
+    "tiles": TILES,
+    "spotlights": SPOTLIGHTS,
+    "speech": SPEECH,
+    "names": NAMES,
+    "aggregates": AGGREGATES,
+    "photos": PHOTOS,
 }
+ALWAYS = ("faces", "frames", "persons", "timeline", "runs")
+"""Tables that every complete run has; the others are those of meetings, aggregates and photos."""
 PARTS: dict[str, pa.Schema] = {"frames": FRAMES_PART, "faces": FACES_PART}
 # Each table's key, by which its rows are sorted within a run.
 KEYS: dict[str, tuple[str, ...]] = {
@@ -235,35 +250,43 @@ KEYS: dict[str, tuple[str, ...]] = {
     "persons": ("person",),
     "timeline": ("second",),
     "runs": (),
+    "tiles": ("segment", "tile", "person"),
+    "spotlights": ("start_s", "segment", "tile"),
+    "speech": ("start_s", "end_s", "kind", "speaker"),
+    "names": ("kind", "number"),
+    "aggregates": ("report", "place"),
+    "photos": ("frame",),
 }
 
 
 def part_table(table: str, run: str, columns: Mapping[str, np.ndarray]) -> pa.Table:
-    """Arrow rows of one chunk from arrays.
+    """Arrow rows of one chunk from arrays; table: 'faces' or 'frames'. As `table_of`."""
+    return table_of(PARTS[table], run, columns)
 
-    table: 'faces' or 'frames'. columns: one array (n,) for each column of PARTS[table] but `run`; `signature`
-    is uint8 (n, 180), `expression` a sequence of str; NaN in a nullable float column becomes NULL.
+
+def table_of(form: pa.Schema, run: str, columns: Mapping[str, np.ndarray]) -> pa.Table:
+    """Arrow rows of a schema from arrays.
+
+    columns: one array (n,) for each column of the schema but `run`; `signature` is uint8 (n, 180), `tiles` a sequence of bytes,
+    text one of str; NaN in a nullable float column and None become NULL.
     Raises ValueError on a missing or unknown column and on arrays of different lengths.
     """
-    schema = PARTS[table]
-    if set(columns) != set(schema.names) - {"run"}:
-        raise ValueError(
-            f"{table}: columns {sorted(set(columns) ^ (set(schema.names) - {'run'}))} missing or unknown"
-        )
-    rows = len(columns["frame"])
-    arrays = [_array(field, [run] * rows if field.name == "run" else columns[field.name]) for field in schema]
-    return pa.Table.from_arrays(arrays, schema=schema)
+    if wrong := set(columns) ^ (set(form.names) - {"run"}):
+        raise ValueError(f"columns {sorted(wrong)} missing or unknown")
+    rows = len(next(iter(columns.values())))
+    arrays = [_array(one, [run] * rows if one.name == "run" else columns[one.name]) for one in form]
+    return pa.Table.from_arrays(arrays, schema=form)
 
 
-def _array(field: pa.Field, values) -> pa.Array:
-    if field.name == "signature":
+def _array(column: pa.Field, values) -> pa.Array:
+    if column.name == "signature":
         values = np.ascontiguousarray(values, dtype=np.uint8)
         if values.ndim != 2 or values.shape[1] != SIGNATURE_BYTES:
             raise ValueError(f"signature: shape (n, {SIGNATURE_BYTES}) expected, got {values.shape}")
-        return pa.Array.from_buffers(field.type, len(values), [None, pa.py_buffer(values)])
-    if pa.types.is_dictionary(field.type):
+        return pa.Array.from_buffers(column.type, len(values), [None, pa.py_buffer(values)])
+    if pa.types.is_dictionary(column.type):
         return pa.array(values, STRING).dictionary_encode()
-    if field.type == FLOAT:
-        step = STEPS[field.metadata[b"unit"].decode()]
+    if column.type == FLOAT:
+        step = STEPS[column.metadata[b"unit"].decode()]
         values = (np.round(np.asarray(values, np.float64) / step) * step).astype(np.float32)
-    return pa.array(values, field.type, from_pandas=field.nullable)
+    return pa.array(values, column.type, from_pandas=column.nullable)

@@ -1,8 +1,9 @@
-"""Segments of a recording (songs, talks, slides) as a user lists them in a CSV file."""
+"""Segments of a recording: songs, talks, slides as a user lists them in a CSV file, and stretches of equal length."""
 
 from __future__ import annotations
 
 import csv
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,12 @@ from crowdmood.clock import format_time, parse_time
 from crowdmood.errors import ResultsError
 
 COLUMNS = ("name", "start", "end")
+STRETCH_S, MOST_STRETCHES = 30, 120  # of engagement, which compares a run's stretches with each other
+
+
+def stretch_s(length_s: float) -> int:
+    """Seconds of the stretches that a report compares in engagement, for a recording of this length."""
+    return STRETCH_S * max(1, ceil(length_s / STRETCH_S / MOST_STRETCHES))
 
 
 def read_segments(path: Path, until: float | None = None) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crowdmood.errors import CrowdmoodError
+from crowdmood.options import CONTEXTS, PARTS, VIEWS
 
 if TYPE_CHECKING:
     from crowdmood.options import Execution, Options
@@ -70,6 +71,19 @@ SETTINGS = (
     click.option("--detector", metavar="FOLDER|FILE.pt",
                  help="Another face detector: a model folder, or an ultralytics .pt (a pickle, that is code)."),
     click.option("--expression", metavar="FOLDER", help="Another expression net's model folder."),
+    click.option("--meeting", type=click.Choice(["auto", "on", "off"]), default="auto", show_default=True,
+                 help="Whether the tiles of a video call are persons; auto sees it in the picture."),
+    click.option("--aggregate-only", is_flag=True,
+                 help="Keep no figures of single persons, and none of fewer than 5 together."),
+    click.option("--names", default="none", show_default=True, metavar="none|labels|FILE.csv",
+                 help="In a meeting: call persons by the names in the picture or in a file, else 'Participant 3'."),
+    click.option("--transcript-text", is_flag=True, help="In a meeting: keep the words of transcript and chat."),
+    click.option("--view", type=click.Choice(VIEWS), default="auto", show_default=True,
+                 help="Which film of a Zoom folder is read; auto is the gallery where there is one."),
+    click.option("--parts", type=click.Choice(PARTS), default="auto", show_default=True,
+                 help="Which recordings of a Zoom folder are one meeting; auto: those at most 15 minutes apart."),
+    click.option("--context", type=click.Choice(CONTEXTS), metavar="PURPOSE",
+                 help=f"Declare what the analysis is for: {', '.join(CONTEXTS)}. It is kept in the run and printed in the report."),
     click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda|cuda:N",
                  help="Where the networks run."),
     click.option("--runtime", default="auto", show_default=True, metavar="auto|openvino|onnx|torch",

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,11 @@ from PIL import Image
 
 from crowdmood.errors import VideoError
 from crowdmood.files import write_aside
+from crowdmood.options import PARTS
+from crowdmood.s3 import is_on_s3
+from crowdmood.still import probe_still
 from crowdmood.video import Recording, decode, probe
+from crowdmood.zoom.meetings import VIEWS, Meeting, find_meetings
 
 FORMATS = {".jpg": ("JPEG", {"quality": 92, "subsampling": 0}), ".png": ("PNG", {"compress_level": 3})}
 WHERE = "--video PATH says where it is now"
@@ -29,19 +34,33 @@ def recording_of(info: Mapping[str, Any], video: str | Path | None = None) -> Re
     """
     path = Path(video) if video is not None else Path(info["path"])
     name = info["recording"]
-    if video is None and info["path"].startswith("s3:"):
+    if info.get("layout") == "photos":
+        raise VideoError(f"run {info['run']} is of photos, not of a recording; `crowdmood photos rank {info['path']}` shows its best")
+    if video is None and is_on_s3(info["path"]):
         raise VideoError(f"{name} is on S3 ({info['path']}): download it, and {WHERE}")
-    if not path.is_file():
+    if not path.exists():
         raise VideoError(f"{path}: there is no such file" if video is not None
                          else f"{name} is no longer at {path}; {WHERE}")
-    changed = VideoError(f"{path} is not the recording that run {info['run']} ({name}) was made from: its content differs; "
-                         + (WHERE if video is None else "give the very file that was analyzed, or analyze this one"))
-    if info.get("size_bytes") not in (None, path.stat().st_size):  # told at once, before gigabytes are read
-        raise changed
-    recording = probe(path)
-    if recording.digest != info["digest"]:
-        raise changed
-    return recording
+    for source in sources_of(path, info.get("size_bytes")):
+        recording = probe_still(source)[1]
+        if recording.digest == info["digest"]:
+            return recording
+    raise VideoError(f"{path} is not the recording that run {info['run']} ({name}) was made from: its content differs; "
+                     + (WHERE if video is None else "give the very file that was analyzed, or analyze this one"))
+
+
+def sources_of(path: Path, size_bytes: int | None) -> Iterator[Path | Meeting]:
+    """The recordings at a path, a file or a folder with meetings, of this size: told at once, before gigabytes are read."""
+    if not path.is_dir():
+        if size_bytes in (None, path.stat().st_size):
+            yield path
+        return
+    files, seen = [file for file in path.iterdir() if file.is_file()], set()
+    for view, parts in product(VIEWS, PARTS):
+        for meeting in find_meetings(files, view, parts)[0]:
+            if meeting.parts not in seen and size_bytes in (None, sum(part.path.stat().st_size for part in meeting.parts)):
+                seen.add(meeting.parts)
+                yield meeting
 
 
 def stills(recording: Path | Recording, frames: Sequence[int]) -> Iterator[tuple[int, np.ndarray]]:

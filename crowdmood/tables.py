@@ -26,7 +26,16 @@ import pyarrow.parquet as pq
 from crowdmood.errors import ResultsError
 from crowdmood.files import why, write_aside
 from crowdmood.parts import DamagedParts, part_counts, part_numbers, part_path, parts
-from crowdmood.schemas import FACES, FRAMES, PARTS, PERSONS, RUNS, SCHEMA_VERSION, TIMELINE, part_table
+from crowdmood.schemas import (
+    FACES,
+    FRAMES,
+    PARTS,
+    PERSONS,
+    RUNS,
+    SCHEMA_VERSION,
+    TIMELINE,
+    part_table,
+)
 from crowdmood.staging import committed
 
 if TYPE_CHECKING:
@@ -51,7 +60,7 @@ def write_part(results: Path, run: str, chunk: int, frames: pa.Table, faces: pa.
     counts: columns of the run's row that add up over chunks, such as damaged_packets; `part_counts` adds them up.
     Raises ResultsError when the folder cannot be written.
     """
-    with _writing(results):
+    with writing(results):
         for table, rows in (("frames", frames), ("faces", faces)):
             noted = PARTS[table].with_metadata({**PARTS[table].metadata, "counts": json.dumps(counts, sort_keys=True)})
             with write_aside(part_path(results, table, run, chunk)) as aside:
@@ -68,13 +77,16 @@ def parts_done(results: Path, run: str) -> set[int]:
 
 def drop_parts(results: Path, run: str, chunks: Iterable[int]) -> None:
     """Remove the parts of some chunks, which are then to be done again. Raises ResultsError."""
-    with _writing(results):
+    with writing(results):
         for part in [part_path(results, table, run, chunk) for chunk in chunks for table in PARTS]:
             part.unlink(missing_ok=True)
 
 
 def read_parts(results: Path, run: str, table: str, columns: list[str]) -> dict[str, np.ndarray]:
-    """Some columns over all parts of a run in time order, each an array (n,); `signature` uint8 (n, 180). Raises DamagedParts."""
+    """Some columns over all parts of a run in time order, each an array (n,); `signature` uint8 (n, 180), `tiles` bytes objects.
+
+    Raises DamagedParts.
+    """
     read = [PARTS[table].empty_table(), *parts(results, run, table, columns)]
     return {name: np.concatenate([_numpy(part[name]) for part in read]) for name in columns}
 
@@ -90,7 +102,7 @@ def write_run(results: Path, row: Mapping[str, Any]) -> None:
             values[name] = json.dumps(values[name], sort_keys=True)
     if unknown := set(values) - set(RUNS.names):
         raise ValueError(f"not columns of runs: {sorted(unknown)}")
-    with _writing(results), write_aside(table_path(results, "runs", values["run"])) as aside:
+    with writing(results), write_aside(table_path(results, "runs", values["run"])) as aside:
         write_table(aside, RUNS, [pa.Table.from_pylist([values], schema=_plain(RUNS))])
 
 
@@ -113,8 +125,8 @@ def decode_row(source: Path | pa.NativeFile) -> dict[str, Any]:
 def complete(results: Path, run: str, links: Links, **facts: Any) -> None:
     """Turn a run's parts into its final tables, mark its row complete (with `facts` in it), remove the parts.
 
-    links: track and person int32 (m,) for all faces (-1: none, stored as NULL), cut bool (n,) for all frames,
-    in the order of `read_parts`. Killed at any instant it can be called again with the same links and gives
+    links: track and person int32 (m,) for all faces (-1: none, stored as NULL), cut bool (n,) for all frames, and in a meeting
+    tile and live for all faces (those that are not live are left out), in the order of `read_parts`. Killed at any instant it can be called again with the same links and gives
     byte-equal files, as long as the row is not yet complete; after that only `remove_parts` is left to do.
     The facts faces, persons, frames_analyzed, chunks_done, status and error are set here; give finished,
     seconds, frames_decoded ... Raises ResultsError when the run has no row or the folder cannot be written,
@@ -123,7 +135,7 @@ def complete(results: Path, run: str, links: Links, **facts: Any) -> None:
     row = read_run(results, run)
     if row is None:
         raise ResultsError(f"run {run} has no row in {Path(results) / 'runs'}; analyze the recording again")
-    with _writing(results), ExitStack() as renames:
+    with writing(results), ExitStack() as renames:
         # Left in reverse: faces takes its place first. From then on its parts no longer count in the views.
         asides = {
             table: renames.enter_context(write_aside(table_path(results, table, run)))
@@ -138,7 +150,7 @@ def complete(results: Path, run: str, links: Links, **facts: Any) -> None:
 
 def remove_parts(results: Path, run: str) -> None:
     """Remove the parts of a complete run and whatever a killed process left aside. Raises ResultsError."""
-    with _writing(results):
+    with writing(results):
         for table in PARTS:
             folder = Path(results) / table / f"run={run}"
             for path in [*folder.glob("part-*.parquet"), *folder.glob(".*.tmp"), *Path(results).glob(f"*/.run={run}.parquet.*.tmp")]:
@@ -199,19 +211,22 @@ def _linked_faces(results: Path, run: str, links: Links) -> Iterator[pa.Table]:
     if not len(links.track) == len(links.person) == len(columns["neutral"]):
         raise ValueError(f"{len(links.track)} tracks for {len(columns['neutral'])} faces")
     expressiveness = _expressiveness(np.asarray(links.person), **columns)
+    tile = np.full(len(links.track), -1, np.int16) if links.tile is None else links.tile
     added = [
         pa.array(values, kind, mask=np.asarray(missing))
         for values, kind, missing in (
             (links.track, pa.int32(), links.track < 0),
             (links.person, pa.int32(), links.person < 0),
             (expressiveness, pa.float32(), np.isnan(expressiveness)),
+            (tile, pa.int16(), tile < 0),
         )
     ]
     start = 0
     for part in parts(results, run, "faces"):
-        columns = part.columns + [column[start : start + len(part)] for column in added]
-        start += len(part)
-        yield pa.Table.from_arrays(columns, FACES.names)
+        rows = slice(start, start + len(part))
+        start = rows.stop
+        table = pa.Table.from_arrays(part.columns + [column[rows] for column in added], FACES.names)
+        yield table if links.live is None else table.filter(pa.array(links.live[rows]))
 
 
 def _expressiveness(person: np.ndarray, neutral: np.ndarray, usable: np.ndarray) -> np.ndarray:
@@ -228,11 +243,22 @@ def _expressiveness(person: np.ndarray, neutral: np.ndarray, usable: np.ndarray)
 
 
 def _cut_frames(results: Path, run: str, links: Links) -> pa.Table:
-    names = [name for name in PARTS["frames"].names if name != "signature"]
+    names = [name for name in PARTS["frames"].names if name not in ("signature", "tiles")]
     rows = pa.concat_tables(parts(results, run, "frames", names))
     if len(rows) != len(links.cut):
         raise ValueError(f"{len(links.cut)} cuts for {len(rows)} frames")
+    if links.live is not None:
+        rows = _counted_anew(rows, links.live, **read_parts(results, run, "faces", ["frame", "usable"]))
     return rows.append_column("cut", pa.array(links.cut, pa.bool_()))
+
+
+def _counted_anew(frames: pa.Table, live: np.ndarray, frame: np.ndarray, usable: np.ndarray) -> pa.Table:
+    """The rows of frames with only those of their faces counted that are live. frame, usable: of all faces (m,)."""
+    at = np.searchsorted(frames["frame"].to_numpy(), frame)
+    for name, counted in (("faces", live), ("usable_faces", live & usable)):
+        count = np.bincount(at[counted], minlength=len(frames)).astype(np.int16)
+        frames = frames.set_column(frames.column_names.index(name), frames.schema.field(name), pa.array(count))
+    return frames
 
 
 def _plain(schema: pa.Schema) -> pa.Schema:
@@ -264,7 +290,7 @@ def is_whole(path: Path) -> bool:
 
 
 @contextmanager
-def _writing(results: Path) -> Iterator[None]:
+def writing(results: Path) -> Iterator[None]:
     """Turn what the operating system refuses (no space, no permission) into a ResultsError."""
     try:
         yield

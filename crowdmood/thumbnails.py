@@ -21,6 +21,7 @@ from crowdmood.video import Recording
 MOST = 12
 WIDTH, QUALITY = 352, 72  # pixels, JPEG
 GONE = "the recording is no longer where it was, or has changed; --video PATH says where it is now"
+NO_PERSONS = "the run keeps no persons, and no pictures of any are made"
 ERASED = "persons were erased from this run, so their faces could not be covered"
 NEAR_S = 0.6  # faces found this near in time are covered too: one that was missed in this very frame is there
 FRAMES = """
@@ -43,6 +44,8 @@ def thumbnails(run: Run, moments: Sequence[dict[str, Any]], show_faces: bool = F
     peaks = sorted({float(moment["peak_s"]) for moment in moments[:MOST]})
     if not peaks:
         return {}, ""
+    if not run.keeps_persons:
+        return {}, NO_PERSONS
     if run.info.get("erased"):
         return {}, ERASED
     values = {"peaks": peaks}

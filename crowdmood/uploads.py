@@ -28,7 +28,7 @@ import pyarrow as pa
 from crowdmood import tables
 from crowdmood.errors import ResultsError, RunBusy
 from crowdmood.s3 import S3Folder, same
-from crowdmood.schemas import PARTS, TABLES
+from crowdmood.schemas import ALWAYS, PARTS, TABLES
 
 LEASE = timedelta(minutes=15)  # a machine that has been silent for so long no longer counts
 RENEW_S = 60.0
@@ -95,7 +95,8 @@ class Upload:
         Raises ResultsError; the run stays in the local folder until it is on S3 as it is.
         """
         local = self.folder.local
-        files = {_final(table, self.run): tables.table_path(local, table, self.run) for table in TABLES if table != "runs"}
+        paths = {table: tables.table_path(local, table, self.run) for table in TABLES if table != "runs"}
+        files = {_final(table, self.run): path for table, path in paths.items() if table in ALWAYS or path.exists()}
         faces = _final("faces", self.run)
         try:
             # In the order in which `tables.complete` puts them into place: faces' parts do not count from then on.

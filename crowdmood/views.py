@@ -22,7 +22,7 @@ SQL_TYPES = {
 
 
 # Columns that came later than the first files of the present schema version.
-LATER = {"runs": ("erased",)}
+LATER = {"runs": ("erased", "layout", "context"), "faces": ("tile",)}
 
 
 def catalog_statements(results: str) -> list[str]:

@@ -139,7 +139,8 @@ def _serve(pipe: Connection) -> None:
                 pipe.send((ERROR, _portable(error)))
 
 
-def _prepare() -> None:
+def begin_process() -> None:
+    """Prepare a process that works for the one that started it: it ends with it, and leaves Ctrl-C to it."""
     steady_memory()
     parent = multiprocessing.parent_process()
 
@@ -149,6 +150,10 @@ def _prepare() -> None:
 
     threading.Thread(target=watch, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _prepare() -> None:
+    begin_process()
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: None)  # not SIG_IGN: programs that a worker starts would inherit that
 

@@ -4,7 +4,7 @@
 -- plot: bar recording coverage
 SELECT
     run, recording, frames_analyzed AS frames, frames_missing AS missing_frames, damaged_packets,
-    coalesce(empty.share, 0) AS frames_without_face, coalesce(seen.faces, 0) AS faces, seen.coverage, seen.followed,
+    coalesce(empty.share, 0) AS frames_without_face, coalesce(seen.faces, runs.faces, 0) AS faces, seen.coverage, seen.followed,
     seen.size_px, seen.sharpness, seen.score, seen.confidence
 FROM runs
 LEFT JOIN (SELECT run, avg((faces = 0)::INTEGER) AS share FROM frames GROUP BY run) AS empty USING (run)

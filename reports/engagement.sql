@@ -2,8 +2,9 @@
 -- description: How far a stretch of time stands out within its run: the weighted mean of the z-scores of positivity, expressiveness,
 -- presence (persons in the picture) and synchrony; weights from engagement.toml, the formula is in the last column. 0 is the run's
 -- usual, +1 one standard deviation above it in everything. z-scores are of the run's own stretches, so values of different runs must
--- not be compared. low and high: 95 %, bootstrap over persons (synchrony held). few: fewer than `min_persons` persons.
--- uses: synchrony
+-- not be compared. low and high: 95 %, bootstrap over persons (synchrony held). Faces that
+-- speak in a meeting count in presence only. few: fewer than `min_persons` persons.
+-- uses: synchrony, speaking
 -- parameter every: number = 30: length of a stretch in seconds
 -- parameter positivity: weight: weight of positivity
 -- parameter expressiveness: weight: weight of expressiveness
@@ -15,12 +16,14 @@ WITH pictures AS (
     SELECT run, floor(time_s / $every) AS stretch, count(*) AS frames FROM frames GROUP BY run, stretch
 ),
 clusters AS (
-    SELECT run, floor(time_s / $every) AS stretch, coalesce(person, 0) AS person, count(*) AS faces, count(*) FILTER (usable) AS n,
-        coalesce(sum(happy) FILTER (usable), 0) AS happy, coalesce(sum(angry) FILTER (usable), 0) AS angry,
-        coalesce(sum(disgust) FILTER (usable), 0) AS disgust, coalesce(sum(fear) FILTER (usable), 0) AS fear,
-        coalesce(sum(sad) FILTER (usable), 0) AS sad, coalesce(sum(expressiveness), 0) AS expressiveness,
-        count(expressiveness) AS n_expressiveness
-    FROM faces GROUP BY ALL
+    SELECT run, floor(time_s / $every) AS stretch, coalesce(person, 0) AS person, count(*) AS faces,
+        count(*) FILTER (usable AND speaks IS NULL) AS n, coalesce(sum(happy) FILTER (usable AND speaks IS NULL), 0) AS happy,
+        coalesce(sum(angry) FILTER (usable AND speaks IS NULL), 0) AS angry,
+        coalesce(sum(disgust) FILTER (usable AND speaks IS NULL), 0) AS disgust,
+        coalesce(sum(fear) FILTER (usable AND speaks IS NULL), 0) AS fear, coalesce(sum(sad) FILTER (usable AND speaks IS NULL), 0) AS sad,
+        coalesce(sum(expressiveness) FILTER (speaks IS NULL), 0) AS expressiveness,
+        count(expressiveness) FILTER (speaks IS NULL) AS n_expressiveness
+    FROM faces LEFT JOIN speaking USING (run, frame, person) GROUP BY ALL
 ),
 drawn AS (  -- Poisson bootstrap: each person counts 0, 1, 2 ... times; draw 0 is the run as it is
     SELECT *, hash(run, person, draw)::DOUBLE / 18446744073709551616 AS u, CASE WHEN draw = 0 THEN 1 WHEN u < 0.36788 THEN 0

@@ -4,8 +4,8 @@
 -- as far as is usual for that person. As many must change at once as chance (at their rate in the rest of the run) gives in at most
 -- `chance` of all instants. strength: the change summed over them, divided by all persons who could be read on both sides (present).
 -- A run without any such moment has its peaks instead (kind 'peak': `crowdmood report peaks`), where strength is the peak's rise over
--- what is usual.
--- uses: peaks
+-- what is usual. Faces that speak in a meeting are left out, but for peaks.
+-- uses: peaks, speaking
 -- parameter persons: integer = 3: how many persons must change
 -- parameter change: number = 0.2: how far the probability must change, 0..1
 -- parameter chance: number = 0.0001: share of instants that are moments by chance
@@ -14,7 +14,7 @@ WITH halves AS (  -- half seconds
     SELECT
         run, person, floor(2 * time_s)::BIGINT AS half, avg(angry) AS angry, avg(disgust) AS disgust, avg(fear) AS fear,
         avg(happy) AS happy, avg(sad) AS sad, avg(surprise) AS surprise
-    FROM faces WHERE usable AND person IS NOT NULL GROUP BY run, person, half
+    FROM faces ANTI JOIN speaking USING (run, frame, person) WHERE usable AND person IS NOT NULL GROUP BY run, person, half
 ),
 spells AS (  -- the mean of the 2 s that begin with each half second
     SELECT

@@ -1,12 +1,13 @@
 -- title: Reaction after a given time
 -- description: What was shown before and after an instant: mean probability of each expression over usable faces in a window
 -- on each side, and the change; faces and persons behind each figure. Persons are compared with themselves in
--- same_persons_change: the mean change of those who can be read on both sides.
+-- same_persons_change: the mean change of those who can be read on both sides. In a meeting the faces of those who speak are left out.
+-- uses: speaking
 -- parameter at: time = 0: the instant, seconds or minutes:seconds
 -- parameter window: number = 10: seconds looked at on each side
 -- plot: bar expression change
 WITH near AS (
-    SELECT *, time_s >= $at AS later FROM faces
+    SELECT *, time_s >= $at AS later FROM faces ANTI JOIN speaking USING (run, frame, person)
     WHERE usable AND time_s >= $at - $window AND time_s < $at + $window
 ),
 long AS (

@@ -93,7 +93,7 @@ def _frames(numbers: np.ndarray, frame: np.ndarray, faces: dict[str, np.ndarray]
     return {"frame": numbers * 6, "pts": numbers * 3072, "time_s": numbers / fps,
             "faces": np.bincount(frame, minlength=len(numbers)),
             "usable_faces": np.bincount(frame[faces["usable"]], minlength=len(numbers)),
-            "signature": np.full((len(numbers), 180), 100, np.uint8)}
+            "signature": np.full((len(numbers), 180), 100, np.uint8), "tiles": [b""] * len(numbers)}
 
 
 if __name__ == "__main__":

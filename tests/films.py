@@ -40,7 +40,7 @@ def made_run(results: Path, recording: Path, analyzed: list[int], faces: list[Fa
     count = [np.array([sum(face.frame == frame and (read or face.expression != "uncertain") for face in faces)
                        for frame in analyzed]) for read in (True, False)]
     frames = {"frame": number, "pts": video.pts[number], "time_s": video.time[number], "faces": count[0],
-              "usable_faces": count[1], "signature": np.tile(np.arange(180, dtype=np.uint8), (len(number), 1))}
+              "usable_faces": count[1], "signature": np.tile(np.arange(180, dtype=np.uint8), (len(number), 1)), "tiles": [b""] * len(number)}
     tables.write_part(results, row["run"], 0, tables.part_table("frames", row["run"], frames),
                       tables.part_table("faces", row["run"], _columns(video, faces)))
     links = Links(np.array([face.track for face in faces], np.int32), np.array([face.person for face in faces], np.int32),

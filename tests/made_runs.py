@@ -90,6 +90,7 @@ def frame_columns(faces: dict[str, np.ndarray], frames: int = FRAMES) -> dict[st
         "faces": count[0],
         "usable_faces": count[1],
         "signature": np.tile(np.arange(180, dtype=np.uint8), (frames, 1)),
+        "tiles": [b""] * frames,
     }
 
 

@@ -57,7 +57,7 @@ def write_crowd(results: Path, run: str, curves: np.ndarray, fps: float, unread:
         "expression": np.where(usable, np.array(EXPRESSIONS)[table.argmax(axis=0)], "uncertain"),
         "confidence": table.max(axis=0), "valence": table[3] - table[[0, 1, 2, 4]].sum(axis=0)}
     frames = {"frame": np.arange(steps), "pts": np.arange(steps), "time_s": np.arange(steps) / fps, "faces": count,
-              "usable_faces": usable.reshape(steps, persons).sum(axis=1), "signature": np.zeros((steps, 180), np.uint8)}
+              "usable_faces": usable.reshape(steps, persons).sum(axis=1), "signature": np.zeros((steps, 180), np.uint8), "tiles": [b""] * steps}
     tables.write_run(results, run_row(run, chunks=1, duration_s=steps / fps, sample_fps=fps))
     tables.write_part(results, run, 0, tables.part_table("frames", run, frames), tables.part_table("faces", run, faces))
     person = (face + 1).astype(np.int32)

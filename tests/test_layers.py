@@ -8,14 +8,18 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "crowdmood"
 # Each module may import from its own line (if it is a package) and from lines above it.
 LAYERS = (
-    "errors", "labels", "clock", "palette", "files", "locks", "staging", "s3", "shipped", "allocator", "options", "settings", "workers", "executors", "ray_cluster", "demo", "downloads", "sources",
-    "conditions", "condition_sql", "video", "still", "models", "signature", "sharpness", "blur", "stills",
-    "expression_net", "yolo_net", "onnx_files", "yolo_onnx", "own_detector", "runtimes", "faces", "expressions",
-    "camera", "motion", "cuts", "tracks", "joins", "persons",
-    "schemas", "parts", "tables", "query_limits", "uploads", "scan", "nodes", "views", "snapshot", "catalog", "segments", "sql_reports", "results", "rows", "exports", "analysis", "api",
-    "answers", "curves", "heat", "drawing", "canvas", "plots", "crowd_plots", "charts", "pages", "answer_pages", "model_cards", "thumbnails",
-    "comparison", "film", "clips", "moments", "moment_files", "report", "batch", "removal", "erasure", "scheduling",
-    "training", "cli",
+    "errors", "labels", "clock", "palette", "files", "web_files", "locks", "staging", "s3", "shipped",
+    "allocator", "options", "law", "settings", "workers", "executors", "ray_cluster", "demo", "zoom", "downloads",
+    "sources", "conditions", "condition_sql", "video", "albums", "still", "models", "signature", "sharpness", "blur",
+    "stills", "expression_net", "yolo_net", "onnx_files", "yolo_onnx", "own_detector", "runtimes", "faces",
+    "expressions", "layout", "camera", "motion", "cuts", "tracks", "joins", "persons", "fields", "meeting_schemas",
+    "photo_schemas", "schemas", "parts", "tables", "meeting", "speech", "query_limits", "uploads", "scan", "nodes",
+    "views", "snapshot", "catalog", "segments", "sql_reports", "kept", "aggregate", "linking", "later", "results",
+    "rows", "exports", "analysis", "api", "answers", "meeting_answers",
+    "curves", "heat", "drawing", "canvas", "plots", "crowd_plots", "charts", "pages", "meeting_page", "answer_pages",
+    "model_cards", "thumbnails", "comparison", "film", "photos",
+    "clips", "moments", "moment_files", "report", "batch", "removal", "erasure", "forgetting",
+    "scheduling", "training", "cli",
 )
 FORBIDDEN = {"utils", "base", "manager", "handler", "helpers", "common"}
 FILES = [path for path in sorted(PACKAGE.rglob("*.py")) if path.parent != PACKAGE or path.stem not in ("__init__", "__main__")]

@@ -105,7 +105,7 @@ def make_planted(results: Path, path: Path) -> None:
     frames = {
         "frame": analyzed, "pts": recording.pts[analyzed], "time_s": recording.time[analyzed],
         "faces": np.full(len(analyzed), PERSONS), "usable_faces": np.full(len(analyzed), PERSONS),
-        "signature": np.zeros((len(analyzed), 180), np.uint8),
+        "signature": np.zeros((len(analyzed), 180), np.uint8), "tiles": [b""] * len(analyzed),
     }
     row = run_row(recording=path.name, path=str(path), digest=recording.digest, size_bytes=recording.size_bytes, chunks=1,
                   duration_s=recording.duration_s, options={"sample_fps": 5.0, "min_face": 12.0})

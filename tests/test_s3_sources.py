@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from time import time
 
@@ -125,6 +126,16 @@ def test_a_copy_is_there_while_it_is_needed(server, bucket, tiny, tmp_path):
     assert tiny.is_file()
 
 
+def at_once(count: int, work: Callable[[], None]) -> None:
+    """Do the work in so many threads."""
+    threads = [threading.Thread(target=work) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    assert not any(thread.is_alive() for thread in threads)
+
+
 def test_several_at_once_download_it_once(server, bucket, tiny, tmp_path):
     bucket.upload({"tiny.mp4": tiny})
     (recording,) = find_on_s3(str(bucket))
@@ -135,11 +146,7 @@ def test_several_at_once_download_it_once(server, bucket, tiny, tmp_path):
             together.wait(60)  # all have it now
             wrong.extend(["differs"] * (path.read_bytes() != tiny.read_bytes()))
 
-    threads = [threading.Thread(target=use) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
+    at_once(6, use)
     assert not wrong and downloads(server, "tiny.mp4") == 1 and copies(tmp_path) == []
 
 
@@ -153,11 +160,7 @@ def test_coming_and_going_at_random_nobody_loses_its_copy(bucket, tiny, tmp_path
             with local_copy(recording) as path:
                 wrong.extend(["differs"] * (path.read_bytes() != tiny.read_bytes()))
 
-    threads = [threading.Thread(target=use) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(120)
+    at_once(4, use)
     assert not wrong and copies(tmp_path) == []
 
 
@@ -215,6 +218,15 @@ def test_what_cannot_be_fetched_is_one_sentence(bucket, tiny, tmp_path):
 
 
 # Analyses
+
+
+def test_files_of_zoom_that_belong_together_are_not_read_one_by_one(bucket, tiny):
+    film, other = (f"GMT20260115-1{hour}0003_Recording_gallery_1920x1080.mp4" for hour in (4, 6))
+    bucket.upload({f"apart/{film}": tiny, f"apart/{other}": tiny, f"together/{film}": tiny, "together/x/GMT20260115-140003_Recording.transcript.vtt": tiny})
+    assert [file.name for file in expand([f"{bucket}/apart"])] == [film, other]
+    with pytest.raises(VideoError, match=r"together: files of Zoom meetings are there, which are read together; download them into a folder"):
+        expand([f"{bucket}/together"])
+    assert [file.name for file in expand([f"{bucket}/together/{film}"])] == [film]
 
 
 @pytest.mark.slow

@@ -80,6 +80,7 @@ def hand_drawn(results: Path) -> None:
         "faces": np.array([1, 2, 2]),
         "usable_faces": np.array([1, 2, 0]),
         "signature": np.zeros((3, 180)),
+        "tiles": [b""] * 3,
     }
     tables.write_run(results, run_row(duration_s=1.2, chunks=1))
     tables.write_part(
@@ -243,6 +244,7 @@ def test_a_second_without_frames_has_a_row(tmp_path):
         "faces": np.zeros(2),
         "usable_faces": np.zeros(2),
         "signature": np.zeros((2, 180)),
+        "tiles": [b""] * 2,
     }
     none = {name: column[:0] for name, column in face_columns().items()}
     tables.write_run(tmp_path, run_row())

@@ -16,6 +16,7 @@ COMMANDS = {
     "analyze": ("analyze", "Analyze recordings: find faces, read expressions, write tables and a report."),
     "report": ("report", "Build or show the report of a run."),
     "render": ("render", "Write the recording as a film, annotated or with all faces covered."),
+    "photos": ("photos", "Rank folders of photos by what the faces show, or look at one photo."),
     "moments": ("moments", "Find the moments that satisfy a condition, and save stills and clips of them."),
     "sql": ("sql", "Ask a question of all results in SQL."),
     "runs": ("runs", "List what has been analyzed, or remove it."),
@@ -24,6 +25,7 @@ COMMANDS = {
     "demo": ("demo", "Make a short clip from photographs that are installed, and analyze it."),
     "models": ("models", "List the models, with their figures and limits."),
     "train": ("train", "Train a model."),
+    "tune": ("tune", "Search for the best recipe of a training."),
     "evaluate": ("evaluate", "Measure a model."),
     "doctor": ("doctor", "Check this installation and say what it can do."),
 }

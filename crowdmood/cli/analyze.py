@@ -15,7 +15,7 @@ from crowdmood.cli.settings import analysis_settings, results_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per recording, one a line.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress display.")
 @click.pass_context
-def analyze(context: click.Context, sources: tuple[str, ...], results: str | None, report: bool, as_json: bool,
+def analyze(ctx: click.Context, sources: tuple[str, ...], results: str | None, report: bool, as_json: bool,
             quiet: bool, **settings) -> None:
     """Analyze recordings: files, folders, globs, and what lies at an s3:// address.
 
@@ -27,6 +27,7 @@ def analyze(context: click.Context, sources: tuple[str, ...], results: str | Non
       crowdmood analyze lectures/ --sample-fps 2 --workers 4
       crowdmood analyze hall.mov --tiles 2x3 --start 1:30 --end 12:00
       crowdmood analyze 'shows/*.mkv' --results /data/shows --json
+      crowdmood analyze "Zoom/2026-01-15 14.00.03 Weekly sync"
       crowdmood analyze s3://recordings/2026
       crowdmood analyze /shared/shows/ --executor ray --ray-address ray://head:10001 --results s3://bucket/shows
     """
@@ -38,11 +39,11 @@ def analyze(context: click.Context, sources: tuple[str, ...], results: str | Non
 
     steady_memory()
     options, execution = split(settings)
-    paths = expand(sources)
+    paths = expand(sources, options.view, options.parts)
     with Display(quiet) as display:
         failed = 0
         for item in analyze_all(paths, options, execution, results, report, display.progress):
             failed += item.error is not None
             display.result(item, as_json)
     if failed:
-        context.exit(3 if len(paths) > 1 else 1)
+        ctx.exit(3 if len(paths) > 1 else 1)

@@ -8,16 +8,25 @@ from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from crowdmood import analysis
+from crowdmood.answers import overview_of
 from crowdmood.batch import Item
 from crowdmood.clock import format_time
 from crowdmood.errors import one_line, told
 from crowdmood.labels import EXPRESSIONS
+from crowdmood.law import warning
 from crowdmood.report import MINUTES_FROM_S
 from crowdmood.results import Run
-from crowdmood.sql_reports import report_sql
+from crowdmood.zoom.meetings import Meeting
+
 
 class Display:
     """A progress bar while recordings are analyzed, and a summary of each when it is done."""
@@ -25,6 +34,7 @@ class Display:
     def __init__(self, quiet: bool) -> None:
         self.errors = Console(stderr=True)
         self.under_way: dict[Path, analysis.Progress] = {}
+        self.told: set[str] = set()
         columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
                    TextColumn("{task.fields[faces]:,} faces"), TimeRemainingColumn())
         self.bar = Progress(*columns, console=self.errors, transient=True,
@@ -62,12 +72,20 @@ class Display:
             print_summary(item)
         if item.error is not None:
             click.echo(f"crowdmood: {told(item.error)}", err=True)
+        if item.run is not None:
+            self._say_law(item.run.info)
+
+    def _say_law(self, info: dict) -> None:
+        """What the law says of a meeting, on stderr: once, however many recordings are analyzed."""
+        words = warning(info.get("layout"), info.get("context"))
+        if words is not None and words not in self.told:
+            self.told.add(words)
+            click.echo(f"crowdmood: {words}", err=True)
 
 
 def figures(run: Run) -> dict:
     """A run in a few figures, asked with the queries of the report, so that both say the same."""
-    seen = run.sql(report_sql("overview")).to_pylist()[0]
-    best = run.sql(report_sql("happiest")).to_pylist()
+    seen, best = overview_of(run), run.ask("happiest").to_pylist()
     long = seen["end_s"] - seen["start_s"] >= MINUTES_FROM_S
     return {
         **{name: seen[name] for name in ("frames", "faces", "usable_faces", "persons", "coverage", "positivity")},
@@ -85,6 +103,13 @@ def as_object(item: Item) -> dict:
             "report": item.report and str(item.report), **figures(item.run)}
 
 
+def read_of(meeting: Meeting) -> str:
+    """Which files of a meeting were read."""
+    kinds = list(dict.fromkeys(side.kind for side in meeting.side if side.kind != "audio"))
+    parts = f" in {len(meeting.parts)} parts" if len(meeting.parts) > 1 else ""
+    return f"{meeting.view}{parts}" + (f", with {' and '.join(kinds)}" if kinds else "")
+
+
 def print_summary(item: Item) -> None:
     """The small table at the end of an analysis."""
     for name, text in summary(item):
@@ -96,13 +121,15 @@ def summary(item: Item) -> Iterator[tuple[str, str]]:
     seen, info = figures(item.run), item.run.info
     duration = format_time(seen["duration_s"]) if seen["duration_s"] is not None else "unknown length"
     yield "recording", f"{info['recording']}, {duration}, {seen['frames']:,} frames analyzed"
+    if isinstance(item.path, Meeting):
+        yield "zoom", read_of(item.path)
     yield "run", f"{item.run.id}, {info['decoder']}, {info['runtime']} on {info['device']}, {info['seconds']:.1f} s"
     yield "persons", f"{seen['persons']:,}"
     yield "faces", f"{seen['faces']:,}, of which {seen['usable_faces']:,} clear enough to be read"
     if seen["usable_faces"]:
         shares = sorted(seen["mix"].items(), key=lambda pair: -pair[1])
         yield "shown", ", ".join(f"{name} {share:.0%}" for name, share in shares)
-        best = seen["happiest"]
+    if best := seen["happiest"]:  # none where a run keeps no figures of few persons
         yield "happiest", (f"{best['span']} {format_time(best['start_s'])}, happy {best['happy']:.0%}, "
                            f"{best['faces']} faces of {best['persons']} persons")
     if item.report is not None:

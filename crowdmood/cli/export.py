@@ -10,7 +10,7 @@ import click
 from crowdmood.cli.settings import results_option
 
 FORMATS = ("csv", "json", "fex", "openface", "deepface", "mot", "vtt")
-TABLES = ("faces", "frames", "persons", "timeline", "runs")
+TABLES = ("faces", "frames", "persons", "timeline", "runs", "tiles", "spotlights", "speech", "names", "aggregates", "photos")
 BY_ENDING = {".json": "json", ".vtt": "vtt", ".txt": "mot"}
 
 
@@ -21,7 +21,7 @@ BY_ENDING = {".json": "json", ".vtt": "vtt", ".txt": "mot"}
               help="csv, json, fex, openface, deepface, mot or vtt.  [default: from FILE's ending, else csv]")
 @click.option("-o", "--output", metavar="FILE", type=click.Path(dir_okay=False), help="Where to write.  [default: stdout]")
 @click.option("--table", type=click.Choice(TABLES), metavar="TABLE",
-              help="What csv and json hold: faces, frames, persons, timeline or runs.  [default: faces]")
+              help="What csv and json hold: faces, frames, persons, timeline, runs or another table.  [default: faces]")
 @click.option("--every", "every_s", type=click.FloatRange(0.1, 3600), metavar="SECONDS",
               help="How often a cue of vtt may change.  [default: 5]")
 def export(run: str, results: str | None, form: str | None, output: str | None, table: str | None,

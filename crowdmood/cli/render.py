@@ -9,6 +9,7 @@ from typing import Self
 import click
 
 from crowdmood.cli.settings import Time, results_option
+from crowdmood.files import bare_name
 
 
 @click.command(short_help="Write the recording as a film, annotated or with all faces covered.")
@@ -62,7 +63,7 @@ def render(run: str | None, output: Path | None, results: str | None, video: Pat
 
 def default_name(recording: str, anonymize: str | None) -> Path:
     """The film's name, in the working folder."""
-    return Path(f"{Path(recording).stem}.{'anonymized' if anonymize else 'annotated'}.mp4")
+    return Path(f"{bare_name(recording)}.{'anonymized' if anonymize else 'annotated'}.mp4")
 
 
 class Bar:

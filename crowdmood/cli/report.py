@@ -15,7 +15,7 @@ from crowdmood.cli.settings import results_option
 @click.option("--segments", metavar="FILE", type=click.Path(dir_okay=False), help="CSV file with name, start, end: songs, talks, slides, compared in the report.")
 @click.option("--min-persons", type=click.IntRange(min=1), metavar="N", help="Figures of fewer persons are called few.  [default: 5]")
 @click.option("--faces", is_flag=True, help="Show faces in the pictures of moments; they are pixelated otherwise.")
-@click.option("--video", metavar="FILE", type=click.Path(dir_okay=False), help="Where the recording is now, if it has been moved.")
+@click.option("--video", metavar="PATH", type=click.Path(), help="Where the recording is now, if it has been moved.")
 @click.option("--open", "opened", is_flag=True, help="Open the report of a run in the browser.")
 @click.option("--list", "listed", is_flag=True, help="List the SQL reports that ship.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print an SQL report as CSV.")
@@ -91,7 +91,6 @@ def print_answer(name: str, results: str | None, given: dict[str, str], as_json:
     """Print the answer of an SQL report over all runs, or over the one of --run, or write it as a file."""
     from pathlib import Path
 
-    from crowdmood import catalog
     from crowdmood.cli.sql import show
     from crowdmood.results import find_run, results_folder
     from crowdmood.sql_reports import find_report
@@ -104,19 +103,29 @@ def print_answer(name: str, results: str | None, given: dict[str, str], as_json:
             raise click.UsageError(f"'{name}' is an SQL report; --{key.replace('opened', 'open')} is for the report of a run")
     report, folder = find_report(name), results_folder(results)
     given |= {key: str(options[key]) for key in ("segments", "min_persons") if options[key]}
-    run = find_run(folder, given.pop("run")).id if "run" in given else None
+    run = find_run(folder, given.pop("run")) if "run" in given else None
     values = report.values(given)
     if not html and not png:
-        return show(catalog.ask(folder, report.sql, run, values), as_csv, as_json, parquet, 100)
+        return show(ask(folder, run, report, values), as_csv, as_json, parquet, 100)
     from crowdmood.answer_pages import write_page, write_picture
 
-    answer = catalog.fetch(folder, report.sql, run, values)
+    answer = ask(folder, run, report, values).read_all()
     if html:
         write_page(report, values, answer, Path(html))
         click.echo(html)
     if png:
         write_picture(report, answer, Path(png))
         click.echo(png)
+
+
+def ask(folder, run, report, values: dict):
+    """The answer of an SQL report over a run, None: over all."""
+    from crowdmood import catalog
+    from crowdmood.kept import answer_over_all, kept_answer
+
+    if run is None:
+        return answer_over_all(folder, report, values)
+    return catalog.ask(folder, report.sql, run.id, values) if run.keeps_persons else kept_answer(folder, run.id, report, values).to_reader()
 
 
 def print_path(names: tuple[str, ...], results: str | None, as_json: bool, options: dict) -> None:

@@ -14,6 +14,7 @@ from crowdmood.cli.settings import results_option
 REMOVING = {
     "rm": ("runs_removal", "Remove runs."),
     "prune": ("runs_removal", "Remove old, failed or unfinished runs."),
+    "forget-names": ("names_removal", "Forget what persons and speakers of a run are called."),
     "erase-person": ("runs_removal", "Erase persons from a run: from every table, and from its report."),
 }
 COLUMNS = ("run", "recording", "started", "length", "frames", "faces", "persons", "status")

@@ -49,4 +49,4 @@ def _blind_spot(options: dict[str, Any], recording: Recording) -> str | None:
 
 def _rate(recording: Recording) -> float:
     """Frames per second of the recording: a slide show cannot be looked at more often than it changes."""
-    return len(recording) / float(recording.shown_ticks * recording.time_base)
+    return max(len(file) / float(file.shown_ticks * file.time_base) for file in recording.files)

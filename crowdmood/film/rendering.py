@@ -45,6 +45,7 @@ def render(run: Run, target: Path, look: Look = PLAIN, video: Path | None = None
     it is complete; whatever was there is replaced. Raises ResultsError or VideoError.
     """
     began, info = monotonic(), run.require_complete()
+    run.require_persons("a film")
     recording = recording_of(info, video)
     seen = sightings(run)
     numbers = _wanted(recording, look, info)
@@ -66,7 +67,7 @@ def render(run: Run, target: Path, look: Look = PLAIN, video: Path | None = None
 def _free(target: Path, recording: Recording) -> Path:
     if target.suffix.lower() not in ENDINGS:
         raise ResultsError(f"{target.name}: a film is written as {', '.join(ENDINGS)}")
-    if target.exists() and target.samefile(recording.path):
+    if target.exists() and any(target.samefile(file.path) for file in recording.files):
         raise ResultsError(f"{target} is the recording itself; give the film another name")
     return target
 

@@ -34,8 +34,8 @@ class Sound:
     def __init__(self, recording: Recording, film: OutputContainer, span: tuple[Fraction | None, Fraction | None] = NO_SPAN,
                  shift: Fraction = Fraction(0)) -> None:
         self.source = open_container(recording.path)
-        streams = [stream for stream in self.source.streams.audio if _usable(stream)]
-        ways = {stream.index: (_Copy if stream.codec_context.codec.canonical_name in COPIED else _Encoding)(stream, film, shift)
+        streams = [stream for stream in self.source.streams.audio if usable_sound(stream)]
+        ways = {stream.index: (_Copy if stream.codec_context.codec.canonical_name in COPIED else Encoding)(stream, film, shift)
                 for stream in streams}
         self._packets = self._listed(streams, ways, span, recording.seekable) if streams else iter(())
         self._next: Packet | None = None
@@ -71,7 +71,8 @@ class Sound:
         yield time, [one for way in ways.values() for one in way.rest()]
 
 
-def _usable(stream: AudioStream) -> bool:
+def usable_sound(stream: AudioStream) -> bool:
+    """Whether a stream can be decoded."""
     context = stream.codec_context
     return context is not None and context.sample_rate > 0 and context.channels > 0
 
@@ -95,7 +96,7 @@ class _Copy:
         return []
 
 
-class _Encoding:
+class Encoding:
     """Decodes and encodes as AAC. Samples are counted, so that sound stays where it was after a gap."""
 
     def __init__(self, stream: AudioStream, film: OutputContainer, shift: Fraction) -> None:
@@ -106,6 +107,11 @@ class _Encoding:
         self.target = film.add_stream("aac", rate=self.rate, layout=layout)
         self.target.time_base = Fraction(1, self.rate)
         self.resampler = av.AudioResampler("fltp", layout, self.rate)
+
+    def go_on(self, stream: AudioStream, shift: Fraction) -> None:
+        """Go on with the sound of another file, on the same clock."""
+        self.context, self.shift = stream.codec_context, shift
+        self.resampler = av.AudioResampler("fltp", self.resampler.layout, self.rate)
 
     def film_packets(self, packet: Packet | None) -> list[Packet]:
         try:

@@ -13,7 +13,7 @@ import numpy as np
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
-from crowdmood.film.sound import Sound
+from crowdmood.film.joined_sound import sound_of
 from crowdmood.video import Recording
 
 PRESET = "veryfast"
@@ -46,7 +46,7 @@ class FilmWriter:
         self.container = av.open(str(path), "w", format="mp4", options=options)
         self.video = self._video_stream(crf, end - start, len(numbers))
         span = None if whole[0] else start, None if whole[1] else end
-        self.sound = Sound(recording, self.container, span, self.shift * recording.time_base)
+        self.sound = sound_of(recording, self.container, span, self.shift * recording.time_base)
         self.reformatter = VideoReformatter()
 
     def _video_stream(self, crf: int, seconds: Fraction, frames: int) -> av.VideoStream:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
-from pathlib import Path
 from time import monotonic
 
 from crowdmood.analysis import Progress
@@ -27,6 +26,7 @@ from crowdmood.scheduling.spec import JobSpec
 from crowdmood.scheduling.tasks import Analyze
 from crowdmood.scheduling.turns import Turn
 from crowdmood.scheduling.workers import Outcome, Pool, Worker
+from crowdmood.sources import Source
 
 LOOK_S = 0.25  # between two looks at whether an attempt is to end
 PROGRESS_S = 60.0  # between two lines that say how far a recording is
@@ -34,12 +34,13 @@ PROGRESS_S = 60.0  # between two lines that say how far a recording is
 
 @dataclass(frozen=True)
 class Desk:
-    """What the jobs of one results folder are run with. stop: set when this process is to end."""
+    """What the jobs of one results folder are run with. stop: set when this process is to end; told: what is said only once."""
 
     ledger: Ledger
     leases: Leases
     pool: Pool
     stop: threading.Event = field(default_factory=threading.Event)
+    told: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Work:
     execution: Execution
 
 
-def attempt(desk: Desk, work: Work, recording: Recording, source: Path | S3File) -> str:
+def attempt(desk: Desk, work: Work, recording: Recording, source: Source) -> str:
     """Try to analyze a recording; returns the outcome."""
     if reason := why_end(desk, work):
         return reason
@@ -69,6 +70,7 @@ def attempt(desk: Desk, work: Work, recording: Recording, source: Path | S3File)
     finally:
         desk.leases.give_up(lease)
     _tell(work, recording, outcome, seconds, after)
+    _tell_law(desk, work, outcome)
     return outcome.name if after else "lost"
 
 
@@ -87,7 +89,7 @@ def lease_of(spec: JobSpec) -> str:
     return f"job {spec.name}"
 
 
-def _analyzed(desk: Desk, work: Work, source: Path | S3File) -> Outcome:
+def _analyzed(desk: Desk, work: Work, source: Source) -> Outcome:
     spec, worker = work.spec, desk.pool.borrow(work.kind)
     worker.give(Analyze(source, spec.options, work.execution, spec.results, "html" in spec.reports))
     outcome = None
@@ -130,10 +132,18 @@ def _followed(desk: Desk, work: Work, worker: Worker, progress: _Progress) -> Ou
     return outcome
 
 
-def _checked(outcome: Outcome, recording: Recording, source: Path | S3File) -> Outcome:
-    if outcome.name == "done" and isinstance(source, Path) and outcome.value["run"] != recording.run:
+def _checked(outcome: Outcome, recording: Recording, source: Source) -> Outcome:
+    if outcome.name == "done" and not isinstance(source, S3File) and outcome.value["run"] != recording.run:
         return Outcome("failed", error="it changed while it was read")
     return outcome
+
+
+def _tell_law(desk: Desk, work: Work, outcome: Outcome) -> None:
+    """What the law says of a meeting: once, however many recordings a process analyzes."""
+    words = outcome.value.get("law") if outcome.name == "done" else None
+    if words and words not in desk.told:
+        desk.told.add(words)
+        say("law", "warning", job=work.spec.name, advice=words)
 
 
 def _tell(work: Work, recording: Recording, outcome: Outcome, seconds: float, after: Recording | None) -> None:

@@ -10,10 +10,14 @@ from pathlib import Path
 from time import monotonic
 from typing import Self
 
-from crowdmood.analysis import chosen_models, run_id
+from crowdmood.analysis import run_id
 from crowdmood.downloads import S3File
+from crowdmood.scan import chosen_models
 from crowdmood.scheduling.ledger import Ledger, restored, stored
 from crowdmood.scheduling.spec import JobSpec
+from crowdmood.sources import Source, options_for
+from crowdmood.video import joined_digest
+from crowdmood.zoom.meetings import Meeting
 
 NOTE_S = 2.0  # between two notes of digests
 BLOCK = 1 << 22  # bytes hashed between two looks at whether to stop
@@ -23,58 +27,68 @@ REMEMBER = "INSERT OR REPLACE INTO files (path, size, mtime_ns, inode, digest) V
 
 @dataclass(frozen=True)
 class Found:
-    """A source with the run that its content makes. digest: sha256; of a file on S3 what S3 says of its content; empty where
-    it cannot be read.
+    """A source with the run that its content makes. size: bytes of all its files, also those beside the films of a meeting;
+    mtime: of the newest; digest: sha256; of a file on S3 what S3 says of its content; empty where it cannot be read.
     """
 
-    source: Path | S3File
+    source: Source
     run: str
     size: int
     mtime: float
     digest: str
 
 
-def identify(ledger: Ledger, spec: JobSpec, sources: Iterable[Path | S3File],
-             go_on: Callable[[], None]) -> tuple[list[Found], list[Path]]:
+def identify(ledger: Ledger, spec: JobSpec, sources: Iterable[Source],
+             go_on: Callable[[], None]) -> tuple[list[Found], list[Path | Meeting]]:
     """The contents of files, each once, and the files that are still growing and so are left out.
 
     go_on is called between blocks of what is read; it raises to stop. Raises ModelError.
     """
-    models, known, found, growing = chosen_models(spec.options), known_digests(ledger), {}, []
-    with _Noting(ledger) as notes:
+    models, found, growing = chosen_models(spec.options), {}, []
+    with _Reading(ledger, go_on) as reading:
         for source in sources:
             go_on()
             facts = _facts(source, spec.still_s, ledger.now())
-            digest = facts and (known.get((str(source), *facts.signs)) or facts.digest)
-            if facts and not digest:
-                digest = digest_of(source, facts.signs, go_on)
-                notes.add(source, facts, digest)
+            digest = facts and (facts.digest or _content(source, reading))
             if digest is None:
                 growing.append(source)
                 continue
-            run = run_id(digest or f"unread {os.fsencode(str(source))}", spec.options, models)
-            found.setdefault(run, Found(source, run, facts.signs[0], facts.mtime, digest))
+            run = run_id(digest or f"unread {os.fsencode(str(source))}", options_for(source, spec.options), models)
+            found.setdefault(run, Found(source, run, facts.size, facts.mtime, digest))
     return list(found.values()), growing
 
 
 @dataclass(frozen=True)
 class _Facts:
-    """signs: size, time of modification in ns, inode. digest: where it is known without reading."""
+    """size: in bytes; digest: where it is known without reading."""
 
-    signs: tuple[int, int, int]
-    mtime: float
+    size: int = 0
+    mtime: float = 0.0
     digest: str = ""
 
 
-def _facts(source: Path | S3File, still_s: float, now: float) -> _Facts | None:
+def _facts(source: Source, still_s: float, now: float) -> _Facts | None:
     """What is to be known of a source before it is read; None while it is changing."""
     if isinstance(source, S3File):
-        return _Facts((source.size, 0, 0), 0.0, source.stamp)
+        return _Facts(source.size, 0.0, source.stamp)
+    paths = source.files if isinstance(source, Meeting) else (source,)
     try:
-        facts = source.stat()
+        facts = [path.stat() for path in paths]
     except OSError:
-        return _Facts((0, 0, 0), 0.0)  # looking at it again will say why
-    return _Facts(_signs(facts), facts.st_mtime) if is_still(facts, still_s, now) else None
+        return _Facts()  # looking at it again will say why
+    if not all(is_still(one, still_s, now) for one in facts):
+        return None
+    return _Facts(sum(one.st_size for one in facts), max(one.st_mtime for one in facts))
+
+
+def _content(source: Path | Meeting, reading: _Reading) -> str | None:
+    """sha256 of what is analyzed; '' when it cannot be read, None while it is changing."""
+    if isinstance(source, Path):
+        return reading.digest(source)
+    digests = [reading.digest(part.path) for part in source.parts]
+    if None in digests:
+        return None
+    return joined_digest(digests, [part.start_s for part in source.parts]) if digests and all(digests) else ""
 
 
 def _signs(facts: os.stat_result) -> tuple[int, int, int]:
@@ -109,11 +123,12 @@ def digest_of(path: Path, signs: tuple[int, int, int], go_on: Callable[[], None]
     return digest.hexdigest() if after == signs else None
 
 
-class _Noting:
-    """Notes digests in the ledger, many at a time: each change waits for the disk."""
+class _Reading:
+    """Reads what is in files, unless the ledger knows it, and notes it there, many at a time: each change waits for the disk."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger, self._rows, self._noted = ledger, [], monotonic()
+    def __init__(self, ledger: Ledger, go_on: Callable[[], None]) -> None:
+        self._ledger, self._go_on, self._known = ledger, go_on, known_digests(ledger)
+        self._rows, self._noted = [], monotonic()
 
     def __enter__(self) -> Self:
         return self
@@ -121,11 +136,19 @@ class _Noting:
     def __exit__(self, *_: object) -> None:
         self._write()
 
-    def add(self, path: Path, facts: _Facts, digest: str | None) -> None:
-        if digest:
-            self._rows.append((stored(path), *facts.signs, digest))
+    def digest(self, path: Path) -> str | None:
+        """As `digest_of` says."""
+        try:
+            signs = _signs(path.stat())
+        except OSError:
+            return ""
+        if known := self._known.get((str(path), *signs)):
+            return known
+        if digest := digest_of(path, signs, self._go_on):
+            self._rows.append((stored(path), *signs, digest))
         if monotonic() - self._noted > NOTE_S:
             self._write()
+        return digest
 
     def _write(self) -> None:
         if self._rows:

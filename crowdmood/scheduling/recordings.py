@@ -18,7 +18,7 @@ COUNTED = ("failed", "crashed", "lost")  # outcomes that are failures of the rec
 REGISTER = """
 INSERT INTO recordings (job, run, path, size, mtime, digest) VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT (job, run) DO UPDATE SET path = excluded.path, size = excluded.size, mtime = excluded.mtime,
-    state = iif(state = 'gone', 'waiting', state)
+    state = iif(state = 'gone' OR state = 'done' AND size <> excluded.size, 'waiting', state)
 WHERE state = 'gone' OR (path, size, mtime) IS NOT (excluded.path, excluded.size, excluded.mtime)
 """
 BEGIN = "INSERT INTO attempts (turn, job, run, path, started) VALUES (?, ?, ?, ?, ?)"
@@ -54,7 +54,11 @@ class End:
 
 
 def register(ledger: Ledger, job: str, found: Iterable[Found]) -> None:
-    """Write down what was found; what is known already keeps its state and gets its newest path."""
+    """Write down what was found; what is known already keeps its state and gets its newest path.
+
+    What is done waits again where its content is the same and its size is not: files were put beside the films of a meeting, or
+    taken away, which changes its tables, though no frame is decoded again.
+    """
     rows = [(job, one.run, stored(one.source), one.size, one.mtime, one.digest) for one in found]
     with ledger.writing() as database:
         database.executemany(REGISTER, rows)

@@ -7,13 +7,15 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from time import monotonic
 
 from crowdmood import sources
-from crowdmood.analysis import chosen_models, run_id
-from crowdmood.downloads import S3File
+from crowdmood.analysis import run_id
 from crowdmood.errors import CrowdmoodError
+from crowdmood.s3 import is_on_s3
+from crowdmood.scan import chosen_models
 from crowdmood.scheduling import recordings, turns
 from crowdmood.scheduling.alarms import alarm
 from crowdmood.scheduling.attempts import LOOK_S, Desk, Work, attempt, lease_of, why_end
@@ -23,6 +25,7 @@ from crowdmood.scheduling.recordings import COUNTED, Recording
 from crowdmood.scheduling.spec import JobSpec
 from crowdmood.scheduling.tasks import WriteReports
 from crowdmood.scheduling.turns import Turn
+from crowdmood.zoom.meetings import Meeting
 
 
 class _End(Exception):
@@ -49,8 +52,8 @@ class Summary:
 class _Seen:
     """What the sources of a turn hold. runs: run -> source; wrong: what is the matter with sources."""
 
-    runs: dict[str, Path | S3File] = field(default_factory=dict)
-    growing: list[Path] = field(default_factory=list)
+    runs: dict[str, sources.Source] = field(default_factory=dict)
+    growing: list[Path | Meeting] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
 
 
@@ -146,14 +149,16 @@ def _look(desk: Desk, spec: JobSpec, cause: str, turn: Turn | None) -> _Seen:
     """Find and identify what a turn is about, and write it down."""
     again = recordings.due_again(desk.ledger, spec) if cause == "retry" else []
     go_on = _go_on(desk, spec, turn)
-    names = [one.path for one in again] if cause == "retry" else spec.sources
-    seen = _seen(desk, spec, names, go_on)
+    how = spec.options.view, spec.options.parts
+    find = partial(sources.look_again, [one.path for one in again], spec.sources, *how) if cause == "retry" else partial(
+        sources.look, spec.sources, *how)
+    seen = _seen(desk, spec, find, go_on)
     if cause == "hand" and seen.growing:
         say("waiting until recordings have been still", job=spec.name, recordings=len(seen.growing), seconds=spec.still_s)
         for _ in range(int(spec.still_s / LOOK_S) + 2):
             go_on()
             desk.stop.wait(LOOK_S)
-        seen = _seen(desk, spec, names, go_on)
+        seen = _seen(desk, spec, find, go_on)
     if cause == "retry":
         seen.wrong.clear()  # what is no longer there is no longer tried
         _drop_gone(desk, spec, [one for one in again if one.run not in seen.runs], seen)
@@ -162,8 +167,8 @@ def _look(desk: Desk, spec: JobSpec, cause: str, turn: Turn | None) -> _Seen:
     return seen
 
 
-def _seen(desk: Desk, spec: JobSpec, names: Sequence[str], go_on: Callable[[], None]) -> _Seen:
-    listed, errors = sources.look(names)
+def _seen(desk: Desk, spec: JobSpec, find: Callable[[], tuple[list, list]], go_on: Callable[[], None]) -> _Seen:
+    listed, errors = find()
     found, growing = identify(desk.ledger, spec, listed, go_on)
     recordings.register(desk.ledger, spec.name, found)
     wrong = [str(error) for error in errors if not isinstance(error, sources.Nothing)]
@@ -174,7 +179,7 @@ def _drop_gone(desk: Desk, spec: JobSpec, missing: Sequence[Recording], seen: _S
     """Settle recordings that are not found as they were: gone, of another content, growing, or out of reach."""
     there = {str(source) for source in seen.runs.values()}
     for one in missing:
-        if one.path in there or not (one.path.startswith("s3:") or os.path.lexists(one.path)):
+        if one.path in there or not (is_on_s3(one.path) or os.path.lexists(one.path)):
             recordings.set_state(desk.ledger, spec.name, [one.run], "gone")
             say("recording gone", job=spec.name, recording=one.path)
         else:

@@ -7,17 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from crowdmood.downloads import S3File
 from crowdmood.options import Execution, Options
 from crowdmood.results import local_folder
 from crowdmood.s3 import S3Folder
+from crowdmood.sources import Source
 
 
 @dataclass(frozen=True)
 class Analyze:
-    """Analyze a recording, with its HTML report if asked for. Gives the run's id, and where the report is."""
+    """Analyze a recording, with its HTML report if asked for. Gives the run's id, where the report is, and what the
+    law says of such a recording, if anything."""
 
-    source: Path | S3File
+    source: Source
     options: Options
     execution: Execution
     results: Path | S3Folder
@@ -25,11 +26,13 @@ class Analyze:
 
     def __call__(self, progress: Callable[[Any], None]) -> dict[str, str | None]:
         from crowdmood.batch import analyze_all
+        from crowdmood.law import warning
 
         item, = analyze_all([self.source], self.options, self.execution, self.results, self.html, lambda _, done: progress(done))
         if item.error is not None:
             raise item.error
-        return {"run": item.run.id, "report": item.report and str(item.report)}
+        info = item.run.info
+        return {"run": item.run.id, "report": item.report and str(item.report), "law": warning(info.get("layout"), info.get("context"))}
 
 
 @dataclass(frozen=True)
@@ -44,8 +47,8 @@ class WriteReports:
         return [self._write(name) for name in self.names]
 
     def _write(self, name: str) -> str:
-        from crowdmood import catalog
         from crowdmood.files import write_aside
+        from crowdmood.kept import answer_over_all
         from crowdmood.rows import write_csv
         from crowdmood.sql_reports import find_report
 
@@ -53,7 +56,7 @@ class WriteReports:
         file = f"reports/jobs/{self.job}/{report.name}.csv"
         path = local_folder(self.results) / file
         with write_aside(path) as aside, open(aside, "w", encoding="utf-8", newline="") as out:
-            write_csv(catalog.ask(self.results, report.sql, None, report.values({})), out)
+            write_csv(answer_over_all(self.results, report, report.values({})), out)
         if isinstance(self.results, S3Folder):
             self.results.upload({file: path})
         return f"{self.results}/{file}"

@@ -17,10 +17,9 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from crowdmood.allocator import steady_memory
 from crowdmood.errors import CrowdmoodError, RunBusy
 from crowdmood.scheduling.log import begin_log, say
-from crowdmood.workers import keep_workers
+from crowdmood.workers import begin_process, keep_workers
 
 GRACE_S = 1.5  # to drop what is being done, before SIGKILL
 IDLE_S = 120.0  # a worker holds the models in memory; after so long without work it ends
@@ -159,12 +158,9 @@ def _done(task: Task, progress: Callable[[Any], None]) -> Outcome:
 
 
 def _begin(form: str) -> None:
-    """Prepare the process: it ends with its parent, leaves Ctrl-C to it, and drops its work at SIGTERM."""
-    parent = multiprocessing.parent_process()
-    threading.Thread(target=lambda: (wait([parent.sentinel]), os._exit(1)), daemon=True).start()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Prepare the process, which drops its work at SIGTERM."""
+    begin_process()
     signal.signal(signal.SIGTERM, _leave)
-    steady_memory()
     begin_log(form)
 
 

@@ -13,6 +13,7 @@ from crowdmood.files import sha256_of
 from crowdmood.video.checking import check_file
 from crowdmood.video.frames import DecodeCount, FrameBatch
 from crowdmood.video.isolation import Child, Failure, Starved, borrowed
+from crowdmood.video.joined import Joined
 from crowdmood.video.recording import Recording
 from crowdmood.video.wire import Message, unpack_recording
 
@@ -69,7 +70,18 @@ def decode(
         raise VideoError(f"{name}: the wanted frame numbers must increase within 0..{last}")
     if batch < 1:
         raise VideoError(f"a batch holds at least one frame, not {batch}")
-    return _batches(recording, wanted, decoder, batch, count if count is not None else DecodeCount())
+    count = count if count is not None else DecodeCount()
+    if isinstance(recording, Joined):
+        return _of_parts(recording, wanted, decoder, batch, count)
+    return _batches(recording, wanted, decoder, batch, count)
+
+
+def _of_parts(recording: Joined, wanted: np.ndarray, decoder: str, batch: int, count: DecodeCount) -> Iterator[FrameBatch]:
+    for part, first, numbers in recording.shares(wanted):
+        for found in _batches(part, numbers, decoder, batch, count):
+            frame = found.frame + first
+            yield FrameBatch(images=found.images, frame=frame, pts=recording.pts[frame], time=recording.time[frame])
+            del found  # its memory is used again as soon as nobody looks at it
 
 
 def _batches(recording: Recording, wanted: np.ndarray, decoder: str, batch: int, count: DecodeCount

@@ -80,6 +80,11 @@ class Recording:
         return len(self.pts)
 
     @property
+    def files(self) -> tuple[Recording, ...]:
+        """The recordings of single files that it is made of: itself; see ``crowdmood.video.joined``."""
+        return (self,)
+
+    @property
     def shown_ticks(self) -> int:
         """From the beginning of the first frame to the end of the last one, in the time base; at least 1."""
         return int(self.pts[-1] - self.pts[0]) + max(self.last_ticks, 1)

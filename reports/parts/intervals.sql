@@ -1,5 +1,7 @@
 -- title: Measures with intervals
 -- description: Each measure over segments of time (without any: over the whole run), with a 95 % interval by bootstrap over persons.
+-- Faces that speak in a meeting count in presence and coverage only.
+-- uses: speaking
 -- parameter segments: segments = : CSV file with name, start, end
 -- parameter draws: integer = 400: bootstrap samples
 WITH spans AS (
@@ -16,13 +18,18 @@ pictures AS (
 clusters AS (  -- what each person adds; faces too brief to be followed stand together for 10 s
     SELECT
         run, segment, coalesce(person, -1 - (time_s // 10)::BIGINT) AS person, count(*) AS faces,
-        count(*) FILTER (usable) AS n, coalesce(sum(angry) FILTER (usable), 0) AS angry,
-        coalesce(sum(disgust) FILTER (usable), 0) AS disgust, coalesce(sum(fear) FILTER (usable), 0) AS fear,
-        coalesce(sum(happy) FILTER (usable), 0) AS happy, coalesce(sum(sad) FILTER (usable), 0) AS sad,
-        coalesce(sum(surprise) FILTER (usable), 0) AS surprise, coalesce(sum(neutral) FILTER (usable), 0) AS neutral,
-        coalesce(sum(valence) FILTER (usable), 0) AS valence, coalesce(sum(expressiveness), 0) AS expressiveness,
-        count(expressiveness) AS n_expressiveness
-    FROM faces JOIN spans USING (run) WHERE time_s >= start_s AND time_s < end_s GROUP BY ALL
+        count(*) FILTER (usable) AS read,
+        count(*) FILTER (usable AND speaks IS NULL) AS n, coalesce(sum(angry) FILTER (usable AND speaks IS NULL), 0) AS angry,
+        coalesce(sum(disgust) FILTER (usable AND speaks IS NULL), 0) AS disgust,
+        coalesce(sum(fear) FILTER (usable AND speaks IS NULL), 0) AS fear,
+        coalesce(sum(happy) FILTER (usable AND speaks IS NULL), 0) AS happy,
+        coalesce(sum(sad) FILTER (usable AND speaks IS NULL), 0) AS sad,
+        coalesce(sum(surprise) FILTER (usable AND speaks IS NULL), 0) AS surprise,
+        coalesce(sum(neutral) FILTER (usable AND speaks IS NULL), 0) AS neutral,
+        coalesce(sum(valence) FILTER (usable AND speaks IS NULL), 0) AS valence,
+        coalesce(sum(expressiveness) FILTER (speaks IS NULL), 0) AS expressiveness,
+        count(expressiveness) FILTER (speaks IS NULL) AS n_expressiveness
+    FROM faces LEFT JOIN speaking USING (run, frame, person) JOIN spans USING (run) WHERE time_s >= start_s AND time_s < end_s GROUP BY ALL
 ),
 drawn AS (  -- Poisson bootstrap: each person counts 0, 1, 2 ... times, by a number of its own; draw 0 is the run as it is
     SELECT *, hash(run, person, draw)::DOUBLE / 18446744073709551616 AS u, CASE WHEN draw = 0 THEN 1 WHEN u < 0.36788 THEN 0
@@ -35,7 +42,7 @@ means AS (
         sum(w * fear) / sum(w * n) AS fear, sum(w * happy) / sum(w * n) AS happy, sum(w * sad) / sum(w * n) AS sad,
         sum(w * surprise) / sum(w * n) AS surprise, sum(w * neutral) / sum(w * n) AS neutral,
         sum(w * valence) / sum(w * n) AS valence,
-        sum(w * expressiveness) / sum(w * n_expressiveness) AS expressiveness, sum(w * n) / sum(w * faces) AS coverage,
+        sum(w * expressiveness) / sum(w * n_expressiveness) AS expressiveness, sum(w * read) / sum(w * faces) AS coverage,
         sum(w * faces) FILTER (person > 0) / sum(w) FILTER (person > 0) / any_value(frames) AS presence
     FROM drawn JOIN pictures USING (run, segment) GROUP BY run, segment, draw
 ),

@@ -1,6 +1,8 @@
 -- title: Curves in windows
 -- description: For each window of time and each person in it, the person's curve second by second, standardized: mean 0 and
--- length 1, so that the correlation of two persons is a dot product. Seconds in which a person cannot be read are at the mean.
+-- length 1, so that the correlation of two persons is a dot product. Seconds in which a person cannot be read,
+-- or speaks in a meeting, are at the mean.
+-- uses: speaking
 -- parameter window: number = 45: length of a window in seconds
 -- parameter step: number = 15: seconds from one window to the next
 -- parameter least: integer = 5: windows with fewer persons are left out
@@ -12,7 +14,7 @@ WITH seconds AS (
         WHEN 'angry' THEN angry WHEN 'disgust' THEN disgust WHEN 'fear' THEN fear WHEN 'happy' THEN happy
         WHEN 'sad' THEN sad WHEN 'surprise' THEN surprise WHEN 'neutral' THEN neutral
         ELSE error('curve: positivity, valence or an expression') END) AS value
-    FROM faces WHERE usable AND person IS NOT NULL GROUP BY ALL
+    FROM faces ANTI JOIN speaking USING (run, frame, person) WHERE usable AND person IS NOT NULL GROUP BY ALL
 ),
 presence AS (  -- a second in which a person cannot be read is a NULL in the person's curve
     SELECT run, person, unnest(range(min(second), max(second) + 1)) AS second FROM seconds GROUP BY run, person

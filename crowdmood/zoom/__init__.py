@@ -1,0 +1,1 @@
+"""What Zoom leaves: names of files, folders, parts and their clocks."""
