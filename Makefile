@@ -1,5 +1,5 @@
 # make demo [VIDEO=concert.mp4]   install into .venv, analyze the video (or a clip made on the spot), show the report
-# make test                       install into .venv, run the tests, one process per core
+# make test                       install into .venv, run the tests, one process more than there are cores: many wait
 # make bench                      measure speed and memory, as ratios in one run
 # make bench-sql                  write 100 million faces (3.5 GB, half an hour) and ask questions of them
 # make torture [KILLS=1000]      kill an analysis again and again and compare what comes out (hours)
@@ -17,7 +17,7 @@ demo: $(VENV)/.installed
 	$(BIN)/crowdmood demo $(if $(VIDEO),"$(VIDEO)")
 
 test: $(VENV)/.installed
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $$(($$(nproc) < 7 ? $$(nproc) + 1 : 8)) --dist loadfile --no-loadscope-reorder
 
 bench: $(VENV)/.installed
 	$(BIN)/python tests/bench.py

@@ -33,7 +33,8 @@ class Spec:
     layouts: the layouts gone through in equal parts, of 'gallery', 'speaker' (film strip above), 'share' (the speaker's
     thumbnail over a shared screen), 'side by side' (shared screen, gallery right of it); gutter: pixels between tiles;
     faces: 'drawn' or 'real' (needs ../shared); off: cameras off at the beginning, share; rooms: meeting rooms with three people;
-    far: small faces (20..30 px in a 49-tile gallery at 1080p); fps: mean, the frames' times vary; stays: nobody joins or leaves.
+    far: small faces (20..30 px in a 49-tile gallery at 1080p); fps: mean, the frames' times vary; hold: a
+    change is shown at the earliest so many seconds after the one before, as Zoom does with a stage that has just changed.
     """
 
     seed: int = 0
@@ -41,6 +42,7 @@ class Spec:
     seconds: float = 24.0
     size: tuple[int, int] = (1280, 720)
     fps: float = 4.0
+    hold: float = 1.0
     layouts: tuple[str, ...] = ("gallery",)
     events: int = 4
     kinds: tuple[str, ...] = EVENTS
@@ -166,7 +168,8 @@ def tiles_of(spec: Spec, layout: str, order: list[int], speaker: int, kinds: dic
 def frame_times(spec: Spec, rng: np.random.Generator) -> np.ndarray:
     """Seconds of the frames: uneven steps in milliseconds, a longer break now and then."""
     steps = rng.uniform(0.5, 1.5, int(spec.seconds * spec.fps) - 1) / spec.fps
-    steps[rng.random(len(steps)) < 0.02] *= 3
+    longer = rng.random(len(steps)) < 0.02
+    steps[longer] = np.minimum(3 * steps[longer], 1.0)
     return np.round(np.append(0, np.cumsum(steps)), 3)
 
 
@@ -243,7 +246,8 @@ def segments_of(spec: Spec, lines: list, speeches: tuple[Speech, ...], times: np
         speaker = next((speech.who for speech in speeches if speech.start_s <= at < speech.end_s), speaker)
         speaker = speaker if speaker in order else order[0]
         tiles = tiles_of(spec, layout, order, speaker, {who: off_kinds[who] if who in off else "camera" for who in order})
-        if not shown or shown[-1].tiles != tiles or shown[-1].layout != layout:
+        held = bool(shown) and at - shown[-1].start_s < spec.hold
+        if not shown or not held and (shown[-1].tiles != tiles or shown[-1].layout != layout):
             moved = not shown or [(t.box, t.who) for t in shown[-1].tiles] != [(t.box, t.who) for t in tiles]
             if shown:
                 shown[-1] = TrueSegment(shown[-1].start_s, float(at), shown[-1].layout, shown[-1].tiles, shown[-1].moved)

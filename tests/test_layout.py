@@ -11,7 +11,9 @@ import pytest
 from matplotlib.font_manager import findfont
 from PIL import Image, ImageDraw, ImageFont
 
+from crowdmood.layout.edges import find_edges
 from crowdmood.layout.finding import NO_TILES, ROLES, Tiles, find_tiles
+from crowdmood.layout.grids import _cells
 from crowdmood.layout.marks import (
     LABEL_BYTES,
     LABEL_SAME,
@@ -126,6 +128,21 @@ def test_cameras_that_are_off_are_tiles():
     assert_found(boxes, tiles)
 
 
+def test_a_short_last_row_is_in_the_middle_to_a_pixel():
+    """Between switched-off cameras of one grey only the row's ends tell its place; and seven do not divide 1920."""
+    pitch, height = 1920 / 7, 1080 / 7
+    lefts = [number * pitch for _ in range(6) for number in range(7)] + [pitch / 2 + number * pitch for number in range(6)]
+    tops = [row * height for row in range(7) for _ in range(7 if row < 6 else 6)]
+    boxes = [tuple(round(side) for side in (x, y, x + pitch, y + height)) for x, y in zip(lefts, tops, strict=True)]
+    edges = find_edges(coded(gallery(boxes, (1920, 1080), 26, off=range(2, 48))))
+    across, down = (np.array([[box[side] for box in chosen] for side in sides]) for chosen, sides in
+                    ((boxes[:7], (0, 2)), (boxes[:48:7], (1, 3))))
+    across[0, 0] += 1  # lines are known to a pixel
+    found, _ = _cells(across, down, edges)
+    assert len(found) == 48
+    assert np.abs(found - boxes).max() <= 2
+
+
 def strip_meeting(where: str) -> tuple[np.ndarray, list]:
     """A speaker with a film strip above, a slide with one beside, or a slide with a thumbnail on it; and the boxes."""
     picture = np.zeros((720, 1280, 3), np.uint8)
@@ -206,6 +223,15 @@ def test_the_speaker_frame_is_seen_and_a_green_background_is_none():
     active = speaker_frames(coded(picture), np.array(boxes))
     assert active[4] > 0.7
     assert np.delete(active, 4).max() < 0.2
+
+
+def test_a_speaker_frame_outside_of_a_box_that_was_drawn_along_it_is_seen_but_not_in_the_next_tile():
+    boxes = np.array([(0, 60, 213, 180), (213, 60, 427, 180), (427, 60, 640, 180)])
+    picture = gallery(boxes.tolist(), (640, 360))
+    cv2.rectangle(picture, (428, 61), (638, 178), GREEN, 2)
+    drawn = np.array([(0, 60, 213, 180), (213, 60, 430, 180), (430, 60, 637, 180)])
+    for found in (boxes, drawn):
+        assert (speaker_frames(coded(picture), found) >= 0.5).tolist() == [False, False, True]
 
 
 def test_labels_are_the_same_at_other_sizes_and_places_and_differ_between_names():

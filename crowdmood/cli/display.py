@@ -107,7 +107,7 @@ def read_of(meeting: Meeting) -> str:
     """Which files of a meeting were read."""
     kinds = list(dict.fromkeys(side.kind for side in meeting.side if side.kind != "audio"))
     parts = f" in {len(meeting.parts)} parts" if len(meeting.parts) > 1 else ""
-    return f"{meeting.view}{parts}" + (f", with {' and '.join(kinds)}" if kinds else "")
+    return f"{meeting.view}{parts}" + (f"; with {', '.join(kinds)}" if kinds else "")
 
 
 def print_summary(item: Item) -> None:

@@ -220,7 +220,7 @@ def _cells(across: np.ndarray, down: np.ndarray, edges: Edges) -> tuple[np.ndarr
     """The boxes of a grid, its last row as long as speaks for it best, and what they are worth."""
     columns, rows = across.shape[1], down.shape[1]
     width = across[1, 0] - across[0, 0]
-    pitch = across[0, 1] - across[0, 0] if columns > 1 else width
+    pitch = (across[0, -1] - across[0, 0]) / (columns - 1) if columns > 1 else float(width)
 
     def row(left: np.ndarray, number: int) -> np.ndarray:
         top, bottom = (np.full(len(left), end) for end in down[:, number])
@@ -228,7 +228,7 @@ def _cells(across: np.ndarray, down: np.ndarray, edges: Edges) -> tuple[np.ndarr
 
     above = [row(across[0], number) for number in range(rows - 1)]
     full = row(across[0], rows - 1)
-    last = [row((edges.width - (count - 1) * pitch - width) // 2 + np.arange(count) * pitch, rows - 1)
+    last = [row(np.rint((edges.width - (count - 1) * pitch - width) / 2 + np.arange(count) * pitch).astype(np.int64), rows - 1)
             for count in range(1, columns if rows > 1 else 0)] + [full]
     worth = worth_of(np.concatenate([*above, *last]), edges)
     first = len(above) * columns

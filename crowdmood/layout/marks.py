@@ -30,6 +30,7 @@ LETTERS = (4, 34)                  # pixels of height
 STRIP = (64, 4)                    # columns and rows of the name's picture
 CELLS = (6, 4)
 ALIKE = 50                         # levels of each channel within which a frame has one colour, after coding
+BESIDE = 4            # pixels outside of a box in which its speaker frame is looked for too
 
 
 def label_distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -200,10 +201,11 @@ def looks(small: np.ndarray, boxes: np.ndarray) -> np.ndarray:
 def speaker_frames(image: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     """How surely a green, yellow or blue frame is drawn along the inside of boxes, int (k, 4): float32 (k,) 0..1.
 
-    One colour must be along all sides and end a little further inside: a green background does not.
+    One colour must be along all sides and end a little further inside: a green background does not. The box may have been
+    drawn along the frame's inner edge, as it is the stronger line.
     """
     height = image.shape[0]
-    inwards = np.append(np.arange(-1, max(3, height // 200) + 2), [max(8, height // 80), max(10, height // 64)])
+    inwards = np.append(np.arange(-BESIDE, max(3, height // 200) + 2), [max(8, height // 80), max(10, height // 64)])
     pixels = _along_sides(image, boxes, inwards)
     outer = pixels[..., :-2, :]
     coloured = _frame_coloured(outer).mean(axis=2)

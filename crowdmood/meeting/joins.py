@@ -102,6 +102,7 @@ def join(tiles: TileRows, found: Segments, live: np.ndarray) -> Joined:
         for tile in shared:
             if 1 in meeting.cards[tile].live and _join_stage(meeting, tile, int(segment)):
                 role[tile] = STAGE
+    _reunite(meeting, found)
     first = found.segment == found.segment[:1]
     meeting.by[first], meeting.confidence[first] = None, np.nan
     return Joined(meeting.participant, meeting.by, meeting.confidence, role)
@@ -113,7 +114,7 @@ def _cards(tiles: TileRows, found: Segments, live: np.ndarray) -> list[Card]:
     for tile, rows in found.rows():
         ends = rows[:EDGE_ROWS], samples(rows, 4 * EDGE_ROWS), rows[-EDGE_ROWS:]
         looks = np.stack([tiles.look[part[_medoid(look_distance, tiles.look[part])]] for part in ends])
-        cards[tile] = Card(_names(tiles.label[rows]), looks, (int(live[rows[0]]), int(live[rows[-1]])))
+        cards[tile] = Card(names_of(tiles.label[rows]), looks, (int(live[rows[0]]), int(live[rows[-1]])))
     return cards
 
 
@@ -122,7 +123,7 @@ def _medoid(distance, rows: np.ndarray) -> int:
     return int(distance(rows, rows).sum(axis=1).argmin())
 
 
-def _names(label: np.ndarray) -> np.ndarray:
+def names_of(label: np.ndarray) -> np.ndarray:
     """Return uint8 (v, LABEL_BYTES): the pictures of the name in a tile. A mute sign, or a speaker frame, gives another."""
     left, kept = label[samples(np.flatnonzero(label.any(axis=1)), NAME_SAMPLES)], [label[:0]]
     least = max(min(2, len(label)), VARIANT_SHARE * len(left))
@@ -171,6 +172,22 @@ def _join_segment(meeting: _Meeting, here: np.ndarray, segment: int, strip: bool
             meeting.join(here[place], match[place], "new", 1.0 if len(card.label) else 0.5)
             known.append(Participant(card.label[:0], card.look[:0], card, -2, -1))
         known[match[place]].remember(card, segment, place if strip else -1)
+
+
+def _reunite(meeting: _Meeting, found: Segments) -> None:
+    """Join who was new in a segment and gone after it with who was missing in it alone, if they look the same just after:
+    their name was misread."""
+    at = [set(found.segment[meeting.participant == number].tolist()) for number in range(len(meeting.known))]
+    lonely = [tile for tile in np.flatnonzero(meeting.by == "new") if len(at[meeting.participant[tile]]) == 1]
+    for segment in np.unique(found.segment[lonely]) if lonely else ():
+        here, after = (np.flatnonzero((found.segment == one) & (found.role == TILE)) for one in (segment, segment + 1))
+        look = [look_distance(meeting.cards[tile].look[-1:], meeting.cards[one].look[:1]) if len(meeting.cards[tile].look)
+                and len(meeting.cards[one].look) else np.ones((1, 1)) for tile in here for one in after]
+        for row, column in _clear(np.reshape(look, (len(here), len(after)))) if len(look) else ():
+            tile, same = here[row], meeting.participant[after[column]]
+            missing = segment - 1 in at[same] and segment not in at[same]
+            if tile in lonely and missing and meeting.cards[tile].live[1] == 1:
+                meeting.join(tile, same, "look", _confidence(np.inf, look[row * len(after) + column].item()))
 
 
 def _join_stage(meeting: _Meeting, tile: int, segment: int) -> bool:

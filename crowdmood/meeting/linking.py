@@ -14,6 +14,14 @@ from crowdmood.cuts import FrameRows
 from crowdmood.meeting.changes import find_changes
 from crowdmood.meeting.joins import join
 from crowdmood.meeting.live import live_rows, settle
+from crowdmood.meeting.passing import passing, strangers
+from crowdmood.meeting.persons import (
+    faces_in_tiles,
+    numbered,
+    persons_in_tiles,
+    tracks_of,
+)
+from crowdmood.meeting.segments import Segments, TileRows, find_segments, misfits, split
 from crowdmood.meeting.spans import (
     Seen,
     Spotlights,
@@ -23,13 +31,6 @@ from crowdmood.meeting.spans import (
     list_spotlights,
     tile_numbers,
 )
-from crowdmood.meeting.persons import (
-    faces_in_tiles,
-    numbered,
-    persons_in_tiles,
-    tracks_of,
-)
-from crowdmood.meeting.segments import Segments, TileRows, find_segments, split
 from crowdmood.persons import Links, link
 from crowdmood.tracks import FaceRows, LinkSettings
 
@@ -82,12 +83,14 @@ def link_meeting(faces: FaceRows, frames: FrameRows, tiles: TileRows,
         return None
     live = live_rows(tiles, found)
     found = split(found, find_changes(tiles, found, live, frames), tiles)
+    found = split(found, passing(tiles, found, len(frames.time)), tiles)
     joined = join(tiles, found, live)
     found = replace(found, role=joined.role)
     live = settle(live, tiles, found, joined.participant)
     tile, shown = faces_in_tiles(faces, frames, found, live, joined.participant)
     whose = np.column_stack([tile, np.append(joined.participant, -1)[tile]])
-    person = persons_in_tiles(faces, found, frames, np.where(shown[:, None], whose, -1), settings.link)
+    sure = shown & ~_doubtful(faces, frames, tiles, found, tile)
+    person = persons_in_tiles(faces, found, frames, np.where(sure[:, None], whose, -1), settings.link)
     outside, cuts = _outside(faces, frames, found, tile, settings.link)
     person = numbered(np.where(outside > 0, outside + person.max(initial=0), person))
     links = Links(tracks_of(faces, person, tile, frames, settings.link), person, _cuts(found, cuts))
@@ -106,6 +109,14 @@ def _is_meeting(tiles: TileRows, found: Segments, frames: FrameRows) -> bool:
         return False
     named = tiles.label[np.append(steady[found.segment], False)[found.tile_of]].any(axis=1)
     return grid >= GRID_SHARE * total or (grid >= GRID_S and named.mean() >= GRID_NAMED)
+
+
+def _doubtful(faces: FaceRows, frames: FrameRows, tiles: TileRows, found: Segments, tile: np.ndarray) -> np.ndarray:
+    """Return bool (m,): faces in frames, or in tiles of a frame, that show others than their segment says. tile: (m,)."""
+    misfit, strange = misfits(found, len(frames.time)), strangers(tiles, found)
+    width = len(found.segment) + 1
+    at = np.searchsorted(frames.frame, faces.frame)
+    return misfit[at] | np.isin(at * width + tile, found.frame_of[strange] * width + found.tile_of[strange])
 
 
 def _outside(faces: FaceRows, frames: FrameRows, found: Segments, tile: np.ndarray,

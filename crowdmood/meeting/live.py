@@ -16,9 +16,10 @@ from crowdmood.layout.marks import LOOK_SAME, look_distance
 from crowdmood.meeting.segments import Segments, TileRows
 
 SHARE = ROLES.index("share")
-# A camera's picture changes by more than this in all frames but some, or a lot in many, where it comes with breaks;
-# a still one does not change at all in most frames, whatever the codec makes of it in the others.
-LIVE_MOTION = ((25, 0.055), (70, 0.3))  # percentile of the rows around, grey levels
+# A camera's picture changes by more than this in all frames but some, and by more in many: a codec repeats a small
+# change of a still one evenly; or by a lot in many, where it comes with breaks. A still one does not change at all in
+# most frames, whatever the codec makes of it in the others.
+LIVE_MOTION = (((25, 0.055), (70, 0.13)), ((70, 0.3),))  # percentiles of the rows around, grey levels: all of one kind
 LIVE_S, LIVE_REACH = 1.4, (2, 7)  # seconds on each side, but rows between these
 LASTING_S = 5.0       # a picture that once moved for so long is a camera's, however long it is still
 ACTIVE_STEP = 0.3     # where the speaker frame comes or goes, motion says nothing
@@ -42,8 +43,10 @@ def live_rows(tiles: TileRows, found: Segments) -> np.ndarray:
 
 
 def _usable_motion(tiles: TileRows, rows: np.ndarray) -> np.ndarray:
-    """Return the motion of a tile's rows, NaN also where its speaker frame comes or goes."""
+    """Return the motion of a tile's rows, NaN also where its speaker frame comes or goes, and in the first one: there
+    another's picture may have been before."""
     step = np.abs(np.diff(tiles.active[rows], prepend=tiles.active[rows[:1]])) > ACTIVE_STEP
+    step[:1] = True
     return np.where(step, np.nan, tiles.motion[rows])
 
 
@@ -62,7 +65,8 @@ def _live(motion: np.ndarray, look: np.ndarray, reach: int, lasting: float) -> n
     known = np.isfinite(motion)
     filled = motion[known][np.maximum(np.cumsum(known) - 1, 0)]
     around = {"size": 2 * reach + 1, "mode": "mirror"}
-    moving = np.any([percentile_filter(filled, share, **around) >= least for share, least in LIVE_MOTION], axis=0)
+    moving = np.any([np.all([percentile_filter(filled, share, **around) >= least for share, least in kind], axis=0)
+                     for kind in LIVE_MOTION], axis=0)
     bounds = stretches(moving)
     edges = [_edge(look, at, reach) for at in bounds[1:-1]]
     bounds = np.maximum.accumulate(np.concatenate([[0], edges, [len(look)]]).astype(np.int64))
@@ -78,7 +82,7 @@ def _live(motion: np.ndarray, look: np.ndarray, reach: int, lasting: float) -> n
 def _moves(motion: np.ndarray) -> bool:
     """Whether so much motion, taken from all rows of a picture, is that of a camera."""
     known = motion[np.isfinite(motion)]
-    return len(known) > 0 and any(np.percentile(known, share) >= least for share, least in LIVE_MOTION)
+    return len(known) > 0 and any(all(np.percentile(known, share) >= least for share, least in kind) for kind in LIVE_MOTION)
 
 
 def _edge(look: np.ndarray, at: int, reach: int) -> int:

@@ -6,13 +6,14 @@ import numpy as np
 
 from crowdmood.cuts import FrameRows
 from crowdmood.meeting.live import SHARE
-from crowdmood.meeting.segments import Segments
+from crowdmood.meeting.segments import Segments, overlap
 from crowdmood.persons import link
 from crowdmood.tracks import LONGEST_STEP_S, FaceRows, LinkSettings
 
 BLOCK = 65536         # faces whose tiles are looked for at a time
 ROOM_SHARE, ROOM_S = 0.15, 2.0  # several faces at once in so much of the time with faces: a room; at least so long
 SEAT_SHARE = 0.1      # of that time a face must be there to be a person of the room
+DOUBLE_PART = 0.8     # a face of which so much lies in another one of its tile is that one, found twice
 SEAT_REACH = 1.5      # faces: a face that returns so near to where one was lost is the same person
 
 
@@ -38,7 +39,22 @@ def faces_in_tiles(faces: FaceRows, frames: FrameRows, found: Segments, live: np
     new = np.append(True, (np.diff(at[known]) != 0) | (np.diff(whose[known]) != 0)) if len(known) else np.zeros(0, bool)
     largest = known[np.maximum.accumulate(np.where(new, np.arange(len(known)), 0))]
     shown[known] = tile[known] == tile[largest]
+    shown[_doubles(faces, at, tile, shown)] = False
     return tile, shown
+
+
+def _doubles(faces: FaceRows, at: np.ndarray, tile: np.ndarray, shown: np.ndarray) -> list[int]:
+    """Return the rows of faces that lie in a surer one of the same tile and frame: detectors find some faces twice."""
+    rows = np.flatnonzero(shown & (tile >= 0))
+    rows = rows[np.lexsort((-faces.score[rows], tile[rows], at[rows]))]
+    new = np.flatnonzero((np.diff(at[rows]) != 0) | (np.diff(tile[rows]) != 0)) + 1
+    doubles = []
+    for here in np.split(rows, new):
+        for place in range(1, len(here)):
+            part = overlap(faces.box[here[place]], faces.box[here[:place]], of_smaller=True)
+            if part.max() >= DOUBLE_PART:
+                doubles.append(int(here[place]))
+    return doubles
 
 
 def _tile_of_faces(box: np.ndarray, segment: np.ndarray, found: Segments) -> np.ndarray:

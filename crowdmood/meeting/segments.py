@@ -85,6 +85,7 @@ def find_segments(tiles: TileRows, frames: FrameRows) -> Segments:
     known = place >= 0
     np.add.at(seen, (place[known], np.searchsorted(start, frame_of[known], side="right") - 1), 1)
     there = _without_rivals(there & (seen > 0), seen, rival)
+    start, there = _with_passing(start, there, _shown(place, frame_of, len(frames.time), len(box)))
     new = np.append(True, (there[:, 1:] != there[:, :-1]).any(axis=0))
     return _segments(start[new], there[:, new], tiles, place, frame_of)
 
@@ -226,6 +227,37 @@ def _without_rivals(there: np.ndarray, seen: np.ndarray, rival: np.ndarray) -> n
             if there[place, segment]:
                 there[rival[place], segment] = False
     return there
+
+
+def _shown(place: np.ndarray, frame_of: np.ndarray, n: int, count: int) -> list[np.ndarray]:
+    """Return for each of n frames the places seen in it, int64 increasing; none where a tile is in no known place."""
+    bounds = np.searchsorted(frame_of, np.arange(n + 1))
+    shown = [np.unique(place[low:high]) for low, high in pairwise(bounds)]
+    return [seen if len(seen) and seen[0] >= 0 else seen[:0] for seen in shown]
+
+
+def _with_passing(start: np.ndarray, there: np.ndarray, shown: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Add the segments that are too short for the vote, and return start (s,) and there (q, s).
+
+    A frame whose tiles are not those of its segment, but exactly those of a layout that is known from elsewhere, shows
+    that layout: detectors do not err so.
+    """
+    n = len(shown)
+    segment = np.searchsorted(start, np.arange(n), side="right") - 1
+    members = {tuple(np.flatnonzero(column)): number for number, column in reversed(list(enumerate(there.T)))}
+    for row, seen in enumerate(shown):
+        fits = there[seen, segment[row]].sum()
+        if 2 * fits < len(seen) and len(seen) > 1:
+            segment[row] = members.get(tuple(seen), segment[row])
+    begins = np.union1d(start, np.flatnonzero(np.diff(segment)) + 1)
+    return begins, there[:, segment[begins]]
+
+
+def misfits(found: Segments, n: int) -> np.ndarray:
+    """Return bool (n,): frames in which tiles were seen, two or more, but hardly any of those of their segment."""
+    rows = np.bincount(found.frame_of, minlength=n)
+    fitting = np.bincount(found.frame_of[found.tile_of >= 0], minlength=n)
+    return (rows > 1) & (2 * fitting < rows)
 
 
 def _segments(start: np.ndarray, there: np.ndarray, tiles: TileRows, place: np.ndarray, frame_of: np.ndarray) -> Segments:
