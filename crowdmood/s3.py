@@ -82,7 +82,7 @@ class S3Folder:
     def read(self, name: str, start: int = 0, end: int | None = None) -> bytes:
         """A file's content, or the bytes of it from `start` up to, not including, `end`."""
         with self._talk() as s3:
-            return s3.cat_file(f"{self._path}/{name}", start, end)
+            return s3.cat_file(f"{self._path}/{name}", start=start, end=end)
 
     def read_ends(self, starts: Mapping[str, int]) -> dict[str, bytes]:
         """The content of many files from a byte on, fetched side by side."""

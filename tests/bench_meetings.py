@@ -1,4 +1,4 @@
-"""How well meetings are understood: figures of 36 generated meetings against their truth, beside the bars.
+"""How well meetings are understood: figures of 40 generated meetings against their truth, beside the bars.
 
     python tests/bench_meetings.py FOLDER                 all meetings; goes on where a stopped run ended
     python tests/bench_meetings.py FOLDER --only speaker  those whose name holds this
@@ -15,7 +15,7 @@ import pickle
 import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from time import perf_counter
 
@@ -132,6 +132,7 @@ def main() -> None:
     arguments.add_argument("folder", type=Path)
     arguments.add_argument("--only", default="", help="meetings whose name holds this")
     arguments.add_argument("--again", action="store_true")
+    arguments.add_argument("--seeds", type=int, default=0, help="added to the seeds: other meetings of the same kinds")
     given = arguments.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
     kept = given.folder / "figures.jsonl"
@@ -142,6 +143,7 @@ def main() -> None:
     for name, spec in meetings():
         if given.only not in name:
             continue
+        spec = replace(spec, seed=spec.seed + given.seeds)
         if json.dumps(asdict(spec)) != json.dumps(known.get(name, {}).get("spec")):
             known[name] = measure(name, spec, given.folder)
             kept.write_text("".join(json.dumps(row) + "\n" for row in known.values()))
