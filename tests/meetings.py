@@ -19,8 +19,8 @@ from tests.meeting_pictures import photographs
 ROOT = Path(__file__).parent.parent
 MEDIA = Path(os.environ.get("CROWDMOOD_MEDIA") or ROOT.parent / "shared" / "media")
 DATA = Path(os.environ.get("CROWDMOOD_DATA") or ROOT.parent / "shared" / "data")
-NAMES = ("Ana Ruiz", "Björn Lund", "Chen Wei", "Dr. Dana Fox", "Emil", "Fatima Zahra", "Grace O'Neil", "Hiro T.", "iPad (2)",
-         "José Álvarez", "Kofi Mensah", "Lena", "Marta Kowalska", "Nils Berg", "Olu A.", "Priya Nair", "Quentin B", "Rosa", "SQUID",
+NAMES = ("Ana Ruiz", "Björn Lund", "Chen Wei", "Dr. Dana Fox", "Erik", "Fatima Zahra", "Grace O'Neil", "Hiro T.", "iPad (2)",
+         "José Álvarez", "Kofi Mensah", "Lena", "Marta Kowalska", "Nils Berg", "Olu A.", "Priya Nair", "Quentin B", "Rosa", "QUARK",
          "Tomás Vega", "Uma Devi", "Viktor", "Wendy Zhao", "Xenia", "Yusuf Demir", "Zoë Hart")
 EVENTS = ("join", "leave", "off", "on", "swap", "sort")
 

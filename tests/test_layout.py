@@ -25,8 +25,8 @@ from crowdmood.layout.marks import (
     speaker_frames,
 )
 
-NAMES = ("Ana Ruiz", "Chen Wei", "Dana Fox", "Emil", "Fatima Zahra", "Hiro Tanaka", "Kofi Mensah", "Marta Kowalska", "Nils Berg",
-         "Priya Nair", "SQUID", "Viktor", "Wendy Zhao", "Yusuf Demir", "Uma Devi", "Lena Hart")
+NAMES = ("Ana Ruiz", "Chen Wei", "Dana Fox", "Erik", "Fatima Zahra", "Hiro Tanaka", "Kofi Mensah", "Marta Kowalska", "Nils Berg",
+         "Priya Nair", "QUARK", "Viktor", "Wendy Zhao", "Yusuf Demir", "Uma Devi", "Lena Hart")
 GREEN = (35, 217, 89)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -17,21 +19,21 @@ from tests.meetings import Spec, make
 
 
 @pytest.mark.parametrize(("one", "other"), [
-    ("Andrew Knight", "Andrew Knight (he/him)"), ("Andrew Knight", "ANDREW  knight"), ("José", "José"), ("O’Neil", "O'Neil"),
-    ("Andrew's iPad (2)", "Andrew'siPad (2)"), ("Ana (Host, me)", "Ana"), ("Ｂｏ", "bo")])
+    ("Anders Nilsson", "Anders Nilsson (he/him)"), ("Anders Nilsson", "ANDERS  nilsson"), ("José", "José"), ("O’Neil", "O'Neil"),
+    ("Anders's iPad (2)", "Anders'siPad (2)"), ("Ana (Host, me)", "Ana"), ("Ｂｏ", "bo")])
 def test_the_same_name_in_other_letters(one, other):
     assert likeness(one, other) == likeness(other, one) == 1
 
 
 @pytest.mark.parametrize(("one", "other"), [
-    ("Andrew Knight", "Andrew Knlght"), ("Christopher Lo...", "Christopher Longname"), ("Christopher L…", "Christopher Longname"),
-    ("Paul McCartney (Wings)", "Paul McCartney"), ("Björn Lund", "Biorn Lund"), ("SQUID", "SQUD")])
+    ("Anders Nilsson", "Anders Nllsson"), ("Christopher Lo...", "Christopher Longname"), ("Christopher L…", "Christopher Longname"),
+    ("Paula Merten (Wings)", "Paula Merten"), ("Björn Lund", "Biorn Lund"), ("OTTER", "OTTR")])
 def test_names_that_are_nearly_one(one, other):
     assert likest(one, [other, "Somebody Else"]) == other and likest(other, [one, "Somebody Else"]) == one
 
 
 @pytest.mark.parametrize(("one", "other"), [
-    ("Andrew's iPad", "Andrew's iPad (2)"), ("Guest 1", "Guest 2"), ("Ana", "Anna Berg"), ("", ""), ("...", "Ana"), ("Bo", "Mo"), ("Emil", "SQUID")])
+    ("Anders's iPad", "Anders's iPad (2)"), ("Guest 1", "Guest 2"), ("Ana", "Anna Berg"), ("", ""), ("...", "Ana"), ("Bo", "Mo"), ("Otto", "OTTER")])
 def test_names_that_are_two(one, other):
     assert likest(one, [other]) is None and likest(other, [one]) is None
 
@@ -98,9 +100,11 @@ def test_the_names_of_a_real_gallery(labels, media):
     if not film.is_file():
         pytest.skip(f"{film} is not there")
     recording = probe(film)
+    seen = json.loads((media / "notes.json").read_text())["meeting/b01_zoom_gallery_2x2.mp4"]["seen"]
+    noted = re.findall(r'-(?:left|right) "([^"]+)"', seen)  # row by row, as a person read them
     corners = [(x, y) for y in (0, 180) for x in (0, 320)]
     rows = [tile(1, (0.0, float(recording.time[-1])), (x, y, x + 320, y + 180), person) for person, (x, y) in enumerate(corners, 1)]
-    assert labels.read_labels(recording, rows) == {1: "Andrew Knight", 2: "Andrew's iPad (2)", 3: "SQUID", 4: "Emil"}
+    assert labels.read_labels(recording, rows) == dict(enumerate(noted, 1)) and len(noted) == 4
 
 
 def test_the_names_of_a_generated_gallery(labels, tmp_path):

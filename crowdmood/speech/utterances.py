@@ -1,7 +1,7 @@
 """What the side files of a meeting say, brought onto the meeting's clock: one list of utterances, and speakers by number.
 
     spoken = utterances(meeting, duration_s=3600.0)
-    numbers = numbered(spoken)      # {"andrew knight": 1, ...}
+    numbers = numbered(spoken)      # {"anna berg": 1, ...}
 """
 
 from __future__ import annotations
