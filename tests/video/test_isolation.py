@@ -17,6 +17,7 @@ import pytest
 
 from crowdmood.errors import VideoError
 from crowdmood.video import DecodeCount, decode, get_ready, probe, read_ahead
+from crowdmood.video.isolation import Child
 from tests.videos import Clip, draw, read, write
 
 EVERYTHING = np.arange(96)
@@ -102,12 +103,18 @@ def test_a_decoder_that_was_killed_says_nothing_against_the_file(begun):
         list(batches)
 
 
-def test_neither_does_one_that_was_killed_while_it_probed(path):
-    """It is stopped before it has looked at anything, and killed when it was asked."""
+def test_neither_does_one_that_was_killed_while_it_probed(path, monkeypatch):
+    """It is stopped before it has looked at anything, and killed as soon as it was asked."""
     get_ready()
     for child in decoders():
         os.kill(int(child), signal.SIGSTOP)
-        threading.Timer(0.5, os.kill, (int(child), signal.SIGKILL)).start()
+    say = Child.say
+
+    def say_and_kill(child, *message) -> None:
+        say(child, *message)
+        child.process.kill()
+
+    monkeypatch.setattr(Child, "say", say_and_kill)
     with pytest.raises(VideoError, match=r"^clip.mp4: looking at its frames was killed \(SIGKILL\), most likely for lack of memory; run the same command again "):
         probe(path)
 
