@@ -28,8 +28,7 @@ def render(template: str, **values: Any) -> str:
     folder = shipped("reports") / "templates"
     environment = Environment(loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined,
                               trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"clock": clock, "percent": percent, "count": count, "signed": signed, "level": level,
-                            "measured": measured, "interval": interval}
+    environment.filters |= FILTERS
     script = (folder / "report.js").read_text(encoding="utf-8")
     return environment.get_template(template).render(
         version=__version__, colours=EXPRESSION_COLOURS, inks=LABEL_INKS, order=STACK_ORDER, shares=SHARES,
@@ -96,3 +95,8 @@ def level(value: float | None, measure: str) -> float:
     """Where a value stands on its scale, 0..100."""
     low = 0.0 if measure in SHARES else -1.0
     return 100 * min(1.0, max(0.0, ((value or 0.0) - low) / (1 - low)))
+
+
+FILTERS = {"clock": clock, "percent": percent, "count": count, "signed": signed, "level": level, "measured": measured,
+           "interval": interval}
+"""What templates say numbers with."""

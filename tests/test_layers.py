@@ -19,7 +19,7 @@ LAYERS = (
     "curves", "heat", "drawing", "canvas", "plots", "crowd_plots", "charts", "pages", "meeting_page", "answer_pages",
     "model_cards", "thumbnails", "comparison", "film", "photos",
     "clips", "moments", "moment_files", "report", "batch", "removal", "erasure", "forgetting",
-    "scheduling", "training", "cli",
+    "scheduling", "training", "live", "web", "cli",
 )
 FORBIDDEN = {"utils", "base", "manager", "handler", "helpers", "common"}
 FILES = [path for path in sorted(PACKAGE.rglob("*.py")) if path.parent != PACKAGE or path.stem not in ("__init__", "__main__")]

@@ -1,0 +1,1 @@
+"""The web application that `crowdmood serve` runs: recordings, photos, the camera, SQL, and the same operations for programs."""

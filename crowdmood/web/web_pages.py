@@ -1,0 +1,35 @@
+"""Pages of the web application: templates with what every page needs."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from crowdmood import __version__
+from crowdmood.pages import FILTERS
+from crowdmood.palette import EXPRESSION_COLOURS, LABEL_INKS, STACK_ORDER
+from crowdmood.shipped import shipped
+
+HERE = Path(__file__).parent
+SECTIONS = (("/recordings", "Recordings"), ("/photos", "Photos"), ("/live", "Live"), ("/sql", "SQL"))
+
+
+def page(request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
+    """The answer with a page. template: a file in web/templates, or reports/templates for what the reports share."""
+    text = _environment().get_template(template).render(
+        version=__version__, sections=SECTIONS, path=request.url.path, csrf=getattr(request.state, "csrf", ""),
+        colours=EXPRESSION_COLOURS, inks=LABEL_INKS, order=STACK_ORDER, **values)
+    return HTMLResponse(text, status)
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(loader=FileSystemLoader([HERE / "templates", shipped("reports") / "templates"]), autoescape=True,
+                              undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= FILTERS
+    return environment
