@@ -25,6 +25,7 @@ from crowdmood.files import write_aside
 from crowdmood.kept import KEPT, LEAST, asked
 from crowdmood.labels import EXPRESSIONS
 from crowdmood.parts import part_numbers, part_path
+from crowdmood.row_groups import write_table
 from crowdmood.schemas import PARTS, TABLES
 from crowdmood.segments import stretch_s
 from crowdmood.sql_reports import find_report
@@ -68,7 +69,7 @@ def publish(full: Path, results: Path, run: str) -> None:
         for table in ("aggregates", "timeline", "persons", "frames", "faces"):
             aside = renames.enter_context(write_aside(tables.table_path(results, table, run)))
             rows = kept if table == "aggregates" else _without_few(full, run, table) if table in HIDDEN else []
-            tables.write_table(aside, TABLES[table], rows)
+            write_table(aside, TABLES[table], rows)
     tables.write_run(results, row)
     tables.remove_parts(results, run)
 

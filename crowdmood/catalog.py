@@ -23,9 +23,10 @@ from crowdmood import staging
 from crowdmood.errors import ResultsError
 from crowdmood.files import passing_folder, why, write_aside
 from crowdmood.query_limits import database_limits, too_long
+from crowdmood.row_groups import write_table
 from crowdmood.s3 import S3Folder
 from crowdmood.schemas import PARTS, TABLES
-from crowdmood.tables import table_path, write_table
+from crowdmood.tables import table_path
 from crowdmood.views import (
     catalog_statements,
     comments,

@@ -28,6 +28,8 @@ def compare_runs(runs: Sequence[Run], min_persons: int = FEW_PERSONS) -> Path:
     """
     if len({run.id for run in runs}) < len(runs):
         raise ResultsError("a run can be compared with others only, not with itself")
+    if photos := next((run for run in runs if run.info["layout"] == "photos"), None):
+        raise ResultsError(f"run {photos.id} is of photos, which have no time to compare; `crowdmood report {photos.id}` shows the best of them")
     rows = [_facts(run, min_persons) for run in runs]
     for row, name in zip(rows, _names(rows), strict=True):
         row["name"] = name

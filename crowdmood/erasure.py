@@ -21,7 +21,6 @@ import pyarrow.parquet as pq
 
 from crowdmood import staging, tables
 from crowdmood.errors import ResultsError
-from crowdmood.files import write_aside
 from crowdmood.locks import lock
 from crowdmood.removal import (
     COMPARISONS,
@@ -35,6 +34,7 @@ from crowdmood.removal import (
 )
 from crowdmood.report import build_report
 from crowdmood.results import Run, local_folder, publish
+from crowdmood.row_groups import write_table
 from crowdmood.s3 import S3Folder
 from crowdmood.schemas import ALWAYS, FACES, TABLES
 from crowdmood.uploads import parts_on_s3
@@ -167,7 +167,7 @@ def _stage_tables(run: Run, stage: Path, persons: list[int]) -> None:
     paths = {table: tables.table_path(stage, table, run.id) for table in MADE}
     for path in paths.values():
         path.parent.mkdir(parents=True, exist_ok=True)
-    faces = tables.write_table(paths["faces"], FACES, _others(tables.table_path(run.results, "faces", run.id), persons))
+    faces = write_table(paths["faces"], FACES, _others(tables.table_path(run.results, "faces", run.id), persons))
     with duckdb.connect() as database:
         database.from_parquet(str(paths["faces"])).create_view("faces")
         database.from_parquet(str(tables.table_path(run.results, "frames", run.id))).create_view("frames")
@@ -186,9 +186,7 @@ def _stage_meeting(run: Run, stage: Path, persons: list[int]) -> None:
             there = path.exists()
             database.register(table, pq.ParquetFile(path).read() if there else TABLES[table].empty_table())
             if there:
-                rows = database.sql(WITHOUT[table], params={"gone": persons}).to_arrow_table()
-                with write_aside(tables.table_path(stage, table, run.id)) as aside:
-                    tables.write_table(aside, TABLES[table], [rows])
+                tables.write_rows(stage, table, run.id, database.sql(WITHOUT[table], params={"gone": persons}).to_arrow_table())
 
 
 def _others(faces: Path, persons: list[int]) -> Iterator[pa.Table]:

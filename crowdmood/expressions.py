@@ -59,12 +59,12 @@ class Expressions:
     usable: np.ndarray
 
 
-def load_classifier(model: Model, device: Device, labels: Sequence[str] = EXPRESSIONS) -> Network:
+def load_classifier(model: Model, device: Device, labels: Sequence[str] = EXPRESSIONS, per_request: int = CROPS_PER_REQUEST) -> Network:
     """An expression net of any card: crops uint8 (m, size, size, channels) -> logits (m, k) in the order of the labels.
 
-    The card must have all of them; others are left out. Raises ModelError.
+    The card must have all of them; others are left out. per_request: as `load_network` says. Raises ModelError.
     """
-    network = load_network(model, device, CROPS_PER_REQUEST)
+    network = load_network(model, device, per_request)
     order = [model.card["labels"].index(name) for name in labels]
     if model.card.get("output", {}).get("kind") == "probabilities":
         return lambda crops: np.log(np.maximum(network(crops)[:, order], 1e-9))

@@ -19,6 +19,7 @@ from crowdmood.shipped import shipped
 
 FACE_DETECTOR = "face detector"
 EXPRESSION_NET = "expression net"
+POPULARITY_HEAD = "popularity head"
 
 
 # Weight files a model folder may hold, and what runs them; the first that is there stands for the model.
@@ -26,10 +27,11 @@ WEIGHTS = ("weights.safetensors", "model.onnx", "model.torchscript")
 NEEDED = {
     FACE_DETECTOR: ("name", "input", "files"),
     EXPRESSION_NET: ("name", "input", "files", "labels"),
+    POPULARITY_HEAD: ("name", "input", "files"),
 }
 DECISIVE = ("kind", "labels", "temperature", "input", "output", "detect", "usable", "files")
 FACTS = {"name": str, "input": dict, "labels": list, "files": dict}
-NEEDED_INPUT = {FACE_DETECTOR: (), EXPRESSION_NET: ("size", "channels", "margin", "shift_y")}
+NEEDED_INPUT = {FACE_DETECTOR: (), EXPRESSION_NET: ("size", "channels", "margin", "shift_y"), POPULARITY_HEAD: ("features",)}
 
 
 @dataclass(frozen=True)

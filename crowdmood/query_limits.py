@@ -24,17 +24,19 @@ def database_limits() -> dict[str, str]:
     """DuckDB's settings. The folder for what does not fit into memory has a name that nobody can guess and take first."""
     folder = gettempdir()
     return {
-        "memory_limit": f"{int(_machine_memory() * DATABASE_SHARE) >> 20}MiB",
+        "memory_limit": f"{int(_most_memory() / PROCESS_SHARE * DATABASE_SHARE) >> 20}MiB",
         "max_temp_directory_size": f"{int(shutil.disk_usage(folder).free * DISK_SHARE) >> 20}MiB",
         "temp_directory": f"{folder}/crowdmood-{os.getpid()}-{secrets.token_hex(8)}",
     }
 
 
-def limit_memory() -> None:
-    """Let this process take no more than its share: strings of gigabytes are not in DuckDB's own count."""
-    most, (soft, hard) = int(_machine_memory() * PROCESS_SHARE), resource.getrlimit(resource.RLIMIT_DATA)
-    known = [limit for limit in (most, soft, hard) if limit != resource.RLIM_INFINITY]
-    resource.setrlimit(resource.RLIMIT_DATA, (min(known), hard))
+def limit_memory(processes: int = 1) -> None:
+    """Let this process take no more than its share: strings of gigabytes are not in DuckDB's own count.
+
+    processes: how many of them there may be at a time.
+    """
+    hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+    resource.setrlimit(resource.RLIMIT_DATA, (_most_memory() // processes, hard))
 
 
 @contextmanager
@@ -63,5 +65,8 @@ def _end(seconds: float) -> None:
     os._exit(1)
 
 
-def _machine_memory() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+def _most_memory() -> int:
+    """Bytes that this process may take: its share of the machine's, or what it is limited to."""
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    limits = [limit for limit in resource.getrlimit(resource.RLIMIT_DATA) if limit != resource.RLIM_INFINITY]
+    return min([int(machine * PROCESS_SHARE), *limits])

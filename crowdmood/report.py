@@ -32,6 +32,7 @@ from crowdmood.meeting_answers import meeting
 from crowdmood.meeting_page import meeting_section
 from crowdmood.model_cards import cards
 from crowdmood.pages import as_json, render
+from crowdmood.photos.report import write_report
 from crowdmood.results import FEW_PERSONS, Run, list_runs
 from crowdmood.thumbnails import MOST as MOST_MOMENTS
 from crowdmood.thumbnails import thumbnails
@@ -44,10 +45,13 @@ def build_report(run: Run, *, segments: Sequence[dict[str, Any]] = (), min_perso
     """Write index.html and the pictures into the run's report folder; returns the path of index.html.
 
     segments: to be compared, as `read_segments` gives them. min_persons: figures of fewer are called few. faces: show faces
-    in the pictures of moments as they are. video: where the recording is now, None: where it was. Raises VideoError when
+    in the pictures of moments as they are. video: where the recording is now, None: where it was. Of photos it is the page of the
+    best ones, with contact sheet. Raises VideoError when
     that is another one, ResultsError when the run is not complete or the folder cannot be written.
     """
     info = run.require_complete()
+    if info["layout"] == "photos":
+        return _photo_report(run, segments, video)
     answers = figures(run, segments, min_persons)
     pictures, why_none = thumbnails(run, answers["moments"], faces, video)
     answers["meeting"] = meeting(run, min_persons)
@@ -60,6 +64,12 @@ def build_report(run: Run, *, segments: Sequence[dict[str, Any]] = (), min_perso
     except OSError as error:
         raise ResultsError(f"report folder {index.parent} cannot be written: {error.strerror or error}") from error
     return index
+
+
+def _photo_report(run: Run, segments: Sequence[dict[str, Any]], folder: str | Path | None) -> Path:
+    if segments:
+        raise ResultsError(f"run {run.id} is of photos, which have no time; segments are parts of a recording")
+    return write_report(run, folder)
 
 
 def newest_run(results: Path) -> Run:
@@ -97,17 +107,21 @@ def _is_minute(parts: Sequence[dict[str, Any]]) -> bool:
 
 def _page(info: dict[str, Any], answers: dict[str, Any], segmented: bool, few: int) -> str:
     """The HTML text from a run's row and its `figures`."""
+    return render("report.html.j2", **page_values(info, answers, segmented, few))
+
+
+def page_values(info: dict[str, Any], answers: dict[str, Any], segmented: bool, few: int) -> dict[str, Any]:
+    """What the templates of a run's page want, from its row and its `figures` with `meeting` and what `build_report` adds."""
     curves, windows, heat = _grids(answers)
     paths = heat_paths(heat)
     rows = [row | {"paths": paths.get(row["person"], {})} for row in answers["persons"]]
     view = f"{(curves.span[0] - heat.start) / heat.step:.3f} -0.5 {(curves.span[1] - curves.span[0]) / heat.step:.3f} 1"
-    return render(
-        "report.html.j2", **answers | {"meeting": meeting_section(answers["meeting"], info, curves.span)}, **_chart(curves, windows), info=info, few=few,
-        segmented=segmented, rows=rows,
-        best=_happiest(answers), top=_top(answers), cards=list(cards(info)), pictures=PICTURES, most_moments=MOST_MOMENTS,
-        engagement_paths=engagement_paths(answers["engagement"], curves.span), stretches=_stretches(answers["engagement"]),
-        steps=_steps(curves), windows=_windows(windows), heat_data=_heat(heat), heat_view=view,
-        window_count=len(windows.start), sure_count=int(windows.significant.sum()))
+    return answers | {"meeting": meeting_section(answers["meeting"], info, curves.span)} | _chart(curves, windows) | {
+        "info": info, "few": few, "segmented": segmented, "rows": rows,
+        "best": _happiest(answers), "top": _top(answers), "cards": list(cards(info)), "pictures": PICTURES, "most_moments": MOST_MOMENTS,
+        "engagement_paths": engagement_paths(answers["engagement"], curves.span), "stretches": _stretches(answers["engagement"]),
+        "steps": _steps(curves), "windows": _windows(windows), "heat_data": _heat(heat), "heat_view": view,
+        "window_count": len(windows.start), "sure_count": int(windows.significant.sum())}
 
 
 def _chart(curves: Curves, windows: Windows) -> dict[str, Any]:

@@ -12,10 +12,10 @@ import pyarrow as pa
 from crowdmood import catalog
 from crowdmood.errors import ResultsError
 from crowdmood.files import bare_name
-from crowdmood.kept import kept_answer, needs_persons
+from crowdmood.kept import answer_over_all, kept_answer, needs_persons
 from crowdmood.s3 import S3Folder, s3_folder
 from crowdmood.schemas import KEYS, TABLES
-from crowdmood.sql_reports import find_report
+from crowdmood.sql_reports import SqlReport, find_report
 from crowdmood.tables import part_numbers, read_run
 from crowdmood.uploads import parts_on_s3, read_row, upload_report
 
@@ -168,6 +168,13 @@ def find_run(results: str | Path | S3Folder, name: str) -> Run:
     if not known:
         raise ResultsError(f"no runs in {results} yet; `crowdmood analyze VIDEO` makes one")
     raise ResultsError(f"no run matches '{name}'; known: {_listed(known)}")
+
+
+def answer_of(results: Path | S3Folder, run: Run | None, report: SqlReport, values: dict[str, Any]) -> pa.RecordBatchReader:
+    """The answer of an SQL report over a run, None: over all. values: see `SqlReport.values`. Raises ResultsError."""
+    if run is None:
+        return answer_over_all(results, report, values)
+    return catalog.ask(results, report.sql, run.id, values) if run.keeps_persons else kept_answer(results, run.id, report, values).to_reader()
 
 
 def list_runs(results: str | Path | S3Folder) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
 from collections.abc import Collection, Iterator, Sequence
@@ -20,6 +21,7 @@ from rich.cells import cell_len, set_cell_size
 from crowdmood.files import write_aside
 
 WIDEST_CELL = 60
+PIECE = 1000  # rows that are written together
 
 
 def names(schema: pa.Schema) -> list[str]:
@@ -40,26 +42,35 @@ def values(answer: pa.RecordBatchReader) -> Iterator[tuple]:
 
 def write_json(answer: pa.RecordBatchReader, out: TextIO) -> None:
     """An array of objects, one a line. NULL, NaN and infinities are null; times are ISO 8601, UTC as Z."""
+    out.writelines(json_pieces(answer))
+
+
+def json_pieces(answer: pa.RecordBatchReader) -> Iterator[str]:
+    """What `write_json` writes, piece by piece."""
     columns = names(answer.schema)
     lines = (
-        json.dumps(dict(zip(columns, map(_jsonable, row), strict=True)), ensure_ascii=False, allow_nan=False)
+        json.dumps(dict(zip(columns, map(jsonable, row), strict=True)), ensure_ascii=False, allow_nan=False)
         for row in values(answer)
     )
-    first = next(lines, None)
-    if first is None:
-        out.write("[]\n")
-        return
-    out.write(f"[{first}")
-    for line in lines:
-        out.write(f",\n {line}")
-    out.write("]\n")
+    start = "["
+    while some := list(islice(lines, PIECE)):
+        yield start + ",\n ".join(some)
+        start = ",\n "
+    yield "[]\n" if start == "[" else "]\n"
 
 
 def write_csv(answer: pa.RecordBatchReader, out: TextIO) -> None:
     """A header and rows, RFC 4180 with \\n. NULL is empty; NaN is nan; lists and structs are JSON."""
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(names(answer.schema))
-    writer.writerows([_text(value) for value in row] for row in values(answer))
+    out.writelines(csv_pieces(answer))
+
+
+def csv_pieces(answer: pa.RecordBatchReader) -> Iterator[str]:
+    """What `write_csv` writes, piece by piece."""
+    rest = chain([names(answer.schema)], ([_text(value) for value in row] for row in values(answer)))
+    while some := list(islice(rest, PIECE)):
+        held = io.StringIO()
+        csv.writer(held, lineterminator="\n").writerows(some)
+        yield held.getvalue()
 
 
 def write_parquet(answer: pa.RecordBatchReader, path: Path) -> int:
@@ -118,16 +129,16 @@ def _short(column: pa.Array) -> pa.Array:
     return column
 
 
-def _jsonable(value: Any) -> Any:
+def jsonable(value: Any) -> Any:
     """The value as JSON can hold it."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if value is None or isinstance(value, (bool, int, str)):
         return value
     if isinstance(value, dict):
-        return {str(name): _jsonable(inner) for name, inner in value.items()}
+        return {str(name): jsonable(inner) for name, inner in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_jsonable(inner) for inner in value]
+        return [jsonable(inner) for inner in value]
     return _scalar(value)
 
 
@@ -149,7 +160,7 @@ def _text(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, (float, str)):
         return str(value)
-    plain = _jsonable(value)
+    plain = jsonable(value)
     return json.dumps(plain, ensure_ascii=False) if isinstance(plain, (dict, list)) else str(plain)
 
 

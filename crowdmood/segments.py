@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import io
+from collections.abc import Iterable
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -27,21 +29,33 @@ def read_segments(path: Path, until: float | None = None) -> list[dict[str, Any]
     """
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            fields = [(field or "").strip().lower() for field in reader.fieldnames or ()]
-            if missing := [name for name in COLUMNS if name not in fields]:
-                raise ResultsError(f"{path}, line 1: the column {missing[0]} is missing; a segments file starts with name,start,end")
-            reader.fieldnames = fields
-            lines = [(reader.line_num, row) for row in reader if any(row.values())]
+            return _segments(file, str(path), until)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ResultsError(f"segments {path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
+def parse_segments(text: str, until: float | None = None) -> list[dict[str, Any]]:
+    """The same from the text of such a file."""
+    try:
+        return _segments(io.StringIO(text), "segments", until)
+    except csv.Error as error:
+        raise ResultsError(f"the segments cannot be read: {error}") from error
+
+
+def _segments(file: Iterable[str], called: str, until: float | None) -> list[dict[str, Any]]:
+    reader = csv.DictReader(file)
+    fields = [(field or "").strip().lower() for field in reader.fieldnames or ()]
+    if missing := [name for name in COLUMNS if name not in fields]:
+        raise ResultsError(f"{called}, line 1: the column {missing[0]} is missing; a segments file starts with name,start,end")
+    reader.fieldnames = fields
+    lines = [(reader.line_num, row) for row in reader if any(row.values())]
     if not lines:
-        raise ResultsError(f"{path} has no segments; write a line such as First song,0:00,3:25 below name,start,end")
+        raise ResultsError(f"{called} has no segments; write a line such as First song,0:00,3:25 below name,start,end")
     segments: dict[str, dict[str, Any]] = {}
     for number, row in lines:
-        segment = _segment(row, f"{path}, line {number}", until)
+        segment = _segment(row, f"{called}, line {number}", until)
         if segment["name"] in segments:
-            raise ResultsError(f"{path}, line {number}: there is already a segment called '{segment['name']}'")
+            raise ResultsError(f"{called}, line {number}: there is already a segment called '{segment['name']}'")
         segments[segment["name"]] = segment
     return list(segments.values())
 

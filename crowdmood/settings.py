@@ -137,6 +137,15 @@ def read_settings(given: Mapping[str, Any]) -> tuple[Options, Execution]:
         raise CrowdmoodError(f"[analyze] {_key(error.param)}: {error.message}") from error
 
 
+def typed(options: Options, execution: Execution) -> list[str]:
+    """What would be typed after `crowdmood analyze` for these; what is as usual is left out. `split` reads the same from it."""
+    from crowdmood.options import Execution, Options
+
+    usual, known = vars(Options()) | vars(Execution()), {option.name: option for option in _options().values()}
+    given = {name: value for name, value in (vars(options) | vars(execution)).items() if value != usual[name]}
+    return [word for name, value in given.items() for word in _typed(known[name], value)]
+
+
 def shown(value: Any) -> str:
     """A value of TOML, near enough as it stands in the file."""
     if isinstance(value, bool):
@@ -147,6 +156,14 @@ def shown(value: Any) -> str:
 def _options() -> dict[str, click.Option]:
     command = analysis_settings(lambda: None)
     return {_key(option): option for option in reversed(command.__click_params__)}
+
+
+def _typed(option: click.Option, value: Any) -> list[str]:
+    if option.is_flag:
+        return [option.opts[0]]
+    if isinstance(option.type, Rectangle):
+        return [f"{option.opts[0]}={','.join(map(str, one))}" for one in (value if option.multiple else [value])]
+    return [f"{option.opts[0]}={'all' if value is None else value}"]
 
 
 def _key(option: click.Parameter) -> str:

@@ -26,6 +26,7 @@ import pyarrow.parquet as pq
 from crowdmood.errors import ResultsError
 from crowdmood.files import why, write_aside
 from crowdmood.parts import DamagedParts, part_counts, part_numbers, part_path, parts
+from crowdmood.row_groups import plain, write_table
 from crowdmood.schemas import (
     FACES,
     FRAMES,
@@ -33,6 +34,7 @@ from crowdmood.schemas import (
     PERSONS,
     RUNS,
     SCHEMA_VERSION,
+    TABLES,
     TIMELINE,
     part_table,
 )
@@ -42,9 +44,7 @@ if TYPE_CHECKING:
     from crowdmood.persons import Links
 
 __all__ = ["SCHEMA_VERSION", "DamagedParts", "complete", "drop_parts", "is_whole", "part_counts", "part_numbers", "part_path", "part_table", "parts_done",
-           "read_parts", "read_run", "remove_parts", "table_path", "write_part", "write_run", "write_summaries", "write_table"]
-
-ROW_GROUP = 122_880  # rows; what DuckDB takes at once
+           "read_parts", "read_run", "remove_parts", "table_path", "write_part", "write_rows", "write_run", "write_summaries"]
 
 
 def table_path(results: Path, table: str, run: str) -> Path:
@@ -102,8 +102,14 @@ def write_run(results: Path, row: Mapping[str, Any]) -> None:
             values[name] = json.dumps(values[name], sort_keys=True)
     if unknown := set(values) - set(RUNS.names):
         raise ValueError(f"not columns of runs: {sorted(unknown)}")
-    with writing(results), write_aside(table_path(results, "runs", values["run"])) as aside:
-        write_table(aside, RUNS, [pa.Table.from_pylist([values], schema=_plain(RUNS))])
+    write_rows(results, "runs", values["run"], pa.Table.from_pylist([values], schema=plain(RUNS)))
+
+
+def write_rows(results: Path, table: str, run: str, rows: pa.Table, **facts: str) -> None:
+    """Write a run's rows of a table, aside and then renamed. facts: kept in the file's metadata. Raises ResultsError."""
+    form = TABLES[table].with_metadata({**TABLES[table].metadata, **facts})
+    with writing(results), write_aside(table_path(results, table, run)) as aside:
+        write_table(aside, form, [rows])
 
 
 def read_run(results: Path, run: str) -> dict[str, Any] | None:
@@ -157,28 +163,6 @@ def remove_parts(results: Path, run: str) -> None:
                 path.unlink(missing_ok=True)
         if (folder := Path(results) / "frames" / f"run={run}").is_dir():
             folder.rmdir()
-
-
-def write_table(path: Path, schema: pa.Schema, tables: Iterable[pa.Table], checksums: bool = False) -> int:
-    """Write tables one after the other as one Parquet file, in row groups of ROW_GROUP; returns its rows. checksums: of pages."""
-    rows = 0
-    text = [field.name for field in schema if pa.types.is_dictionary(field.type)]
-    with pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=text, write_page_checksum=checksums) as writer:
-        for group in _regrouped(tables, _plain(schema)):
-            writer.write_table(group.cast(schema), row_group_size=ROW_GROUP)
-            rows += len(group)
-    return rows
-
-
-def _regrouped(tables: Iterable[pa.Table], plain: pa.Schema) -> Iterator[pa.Table]:
-    held = plain.empty_table()
-    for table in tables:
-        held = pa.concat_tables([held, table.cast(plain)])
-        while len(held) >= ROW_GROUP:
-            yield held[:ROW_GROUP].combine_chunks()
-            held = held[ROW_GROUP:]
-    if len(held):
-        yield held.combine_chunks()
 
 
 def write_summaries(results: Path, run: str, scanned: pa.Table, paths: Mapping[str, Path]) -> dict[str, int]:
@@ -259,14 +243,6 @@ def _counted_anew(frames: pa.Table, live: np.ndarray, frame: np.ndarray, usable:
         count = np.bincount(at[counted], minlength=len(frames)).astype(np.int16)
         frames = frames.set_column(frames.column_names.index(name), frames.schema.field(name), pa.array(count))
     return frames
-
-
-def _plain(schema: pa.Schema) -> pa.Schema:
-    """The schema with text as it is, not dictionary-encoded: dictionaries differ from part to part."""
-    return pa.schema(
-        [field.with_type(pa.string()) if pa.types.is_dictionary(field.type) else field for field in schema],
-        metadata=schema.metadata,
-    )
 
 
 def _numpy(column: pa.ChunkedArray) -> np.ndarray:

@@ -36,7 +36,14 @@ WHERE time_s BETWEEN peak_s - {NEAR_S} AND peak_s + {NEAR_S}
 
 def thumbnails(run: Run, moments: Sequence[dict[str, Any]], show_faces: bool = False, video: str | Path | None = None
                ) -> tuple[dict[float, str], str]:
-    """Data addresses of JPEG pictures by peak_s, for the first MOST moments; and, where there are none, why.
+    """Data addresses of what `moment_pictures` gives."""
+    pictures, why_none = moment_pictures(run, moments, show_faces, video)
+    return {peak: "data:image/jpeg;base64," + base64.b64encode(picture).decode() for peak, picture in pictures.items()}, why_none
+
+
+def moment_pictures(run: Run, moments: Sequence[dict[str, Any]], show_faces: bool = False, video: str | Path | None = None
+                    ) -> tuple[dict[float, bytes], str]:
+    """JPEG pictures by peak_s, for the first MOST moments; and, where there are none, why.
 
     Every face that was found in the frame or near it in time is pixelated, unless show_faces. video: where the recording
     is, None: where it was when it was analyzed.
@@ -61,7 +68,7 @@ def thumbnails(run: Run, moments: Sequence[dict[str, Any]], show_faces: bool = F
         return {}, GONE
 
 
-def _pictures(recording: Recording, wanted: dict[int, float], boxes: dict[float, np.ndarray]) -> Iterator[tuple[float, str]]:
+def _pictures(recording: Recording, wanted: dict[int, float], boxes: dict[float, np.ndarray]) -> Iterator[tuple[float, bytes]]:
     for frame, image in stills(recording, sorted(wanted)):
         peak, image = wanted[frame], np.array(image)
         pixelate(image, boxes[peak])
@@ -69,4 +76,4 @@ def _pictures(recording: Recording, wanted: dict[int, float], boxes: dict[float,
         picture.thumbnail((WIDTH, WIDTH), Image.Resampling.LANCZOS)
         held = io.BytesIO()
         picture.save(held, "JPEG", quality=QUALITY, optimize=True)
-        yield peak, "data:image/jpeg;base64," + base64.b64encode(held.getvalue()).decode()
+        yield peak, held.getvalue()

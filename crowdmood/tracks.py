@@ -13,9 +13,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from crowdmood import motion
+from crowdmood.assignment import assign
 from crowdmood.camera import common_shift
 from crowdmood.cuts import FrameRows
 
@@ -76,6 +76,22 @@ class LinkSettings:
     sure: float = 0.8
 
 
+@dataclass(frozen=True)
+class Alive:
+    """Tracks that may go on. state: float64 (k, 13), see above; names: int64 (k,), their numbers; begun: how many there were so far."""
+
+    state: np.ndarray
+    names: np.ndarray
+    begun: int
+
+    def only(self, rows: np.ndarray) -> Alive:
+        """Those of some rows."""
+        return Alive(self.state[rows], self.names[rows], self.begun)
+
+
+NONE_ALIVE = Alive(np.zeros((0, COLUMNS)), np.zeros(0, np.int64), 0)
+
+
 def associate(faces: FaceRows, frames: FrameRows, cut: np.ndarray,
               settings: LinkSettings) -> tuple[np.ndarray, np.ndarray]:
     """Return (track int64 (m,), scene int64 (n,)).
@@ -88,23 +104,36 @@ def associate(faces: FaceRows, frames: FrameRows, cut: np.ndarray,
     track = np.full(len(faces.frame), -1, np.int64)
     ends = np.zeros(len(cut), bool)
     cuts_so_far = np.cumsum(cut)
-    state, names, begun, before = np.zeros((0, COLUMNS)), np.zeros(0, np.int64), 0, -1
+    alive, before = NONE_ALIVE, -1
     for i in np.flatnonzero(np.diff(bounds)):
         rows, time = slice(bounds[i], bounds[i + 1]), frames.time[i]
         seen = _measure(faces.box[rows], faces.score[rows])
-        alive = state[:, LAST] >= _oldest(frames.time, i, settings) - 1e-9
+        kept = alive.state[:, LAST] >= _oldest(frames.time, i, settings) - 1e-9
         if before >= 0 and cuts_so_far[i] != cuts_so_far[before]:
-            ends[i] = not _same_layout(state, seen, frames.time[before], time)
-            alive &= not ends[i]
-        state, names = state[alive], names[alive]
-        state, match = _step(state, seen, time, settings)
-        fresh = (match < 0) & ~_ghosts(seen, settings.high)
-        track[rows][match >= 0] = names[match[match >= 0]]
-        track[rows][fresh] = np.arange(begun, begun + fresh.sum())
-        state = np.concatenate([state, _born(seen[fresh], time)])
-        names = np.concatenate([names, track[rows][fresh]])
-        begun, before = begun + int(fresh.sum()), i
+            ends[i] = not _same_layout(alive.state, seen, frames.time[before], time)
+            kept &= not ends[i]
+        alive, track[rows] = _followed(alive.only(kept), seen, time, settings)
+        before = i
     return track, np.cumsum(ends)
+
+
+def follow(alive: Alive, box: np.ndarray, score: np.ndarray, time: float, settings: LinkSettings) -> tuple[Alive, np.ndarray]:
+    """The same for the next frame of a camera: the tracks alive after it, and the tracks of its faces, int64 (m,), -1 as above.
+
+    box: float32 (m, 4). score: float32 (m,). time: seconds, rising from frame to frame.
+    """
+    return _followed(alive.only(alive.state[:, LAST] >= time - settings.lost_s), _measure(box, score), time, settings)
+
+
+def _followed(alive: Alive, seen: np.ndarray, time: float, settings: LinkSettings) -> tuple[Alive, np.ndarray]:
+    """Match the faces of one frame with the tracks that are alive; those left over begin new ones."""
+    state, match = _step(alive.state, seen, time, settings)
+    fresh = (match < 0) & ~_ghosts(seen, settings.high)
+    track = np.full(len(seen), -1, np.int64)
+    track[match >= 0] = alive.names[match[match >= 0]]
+    track[fresh] = np.arange(alive.begun, alive.begun + fresh.sum())
+    names = np.concatenate([alive.names, track[fresh]])
+    return Alive(np.concatenate([state, _born(seen[fresh], time)]), names, alive.begun + int(fresh.sum())), track
 
 
 def _measure(box: np.ndarray, score: np.ndarray) -> np.ndarray:
@@ -193,11 +222,11 @@ def _step(state: np.ndarray, seen: np.ndarray, time: float,
     ahead[:, X:Y + 1] += shift
     benefit = _benefit(ahead, seen, time, settings.high)
     high = seen[:, 4] >= settings.high
-    rows, columns = _assign(benefit * high)
+    rows, columns = assign(benefit * high)
     match[columns] = rows
     if not high.all():
         benefit[rows] = 0.0
-        rows, columns = _assign(benefit * ~high)
+        rows, columns = assign(benefit * ~high)
         match[columns] = rows
     found = match >= 0
     state[match[found]] = _updated(ahead[match[found]], seen[found], time)
@@ -238,24 +267,6 @@ def _benefit(ahead: np.ndarray, seen: np.ndarray, time: float, high: float) -> n
     benefit = np.where(size_fits & (distance <= GATE), np.maximum(limit - cost, 0.0), 0.0)
     overlap = _overlap(_boxes(ahead, LOG_W), _boxes(seen, 2))
     return np.where(size_fits & (overlap >= OVERLAP), np.maximum(benefit, overlap), benefit)
-
-
-def _assign(benefit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return rows and columns of the matching with the largest sum; pairs with benefit 0 stay apart."""
-    allowed = benefit > 0.0
-    # A track and a face that have only each other need no weighing; in a seated crowd that is nearly all.
-    lone = allowed & (allowed.sum(axis=1) == 1)[:, None] & (allowed.sum(axis=0) == 1)
-    rows, columns = np.nonzero(lone)
-    open_rows, open_columns = allowed.any(axis=1), allowed.any(axis=0)
-    open_rows[rows], open_columns[columns] = False, False
-    left_rows, left_columns = np.flatnonzero(open_rows), np.flatnonzero(open_columns)
-    if len(left_rows) and len(left_columns):
-        rest = benefit[np.ix_(left_rows, left_columns)]
-        r, c = linear_sum_assignment(rest, maximize=True)
-        real = rest[r, c] > 0.0
-        rows = np.concatenate([rows, left_rows[r[real]]])
-        columns = np.concatenate([columns, left_columns[c[real]]])
-    return rows, columns
 
 
 def _updated(ahead: np.ndarray, seen: np.ndarray, time: float) -> np.ndarray:

@@ -29,6 +29,7 @@ from crowdmood import analysis, catalog, nodes, persons, tables  # noqa: E402
 from crowdmood.demo import write_clip  # noqa: E402
 from crowdmood.options import Execution, Options  # noqa: E402
 from crowdmood.ray_cluster import Place, disconnect, on_ray  # noqa: E402
+from crowdmood.row_groups import write_table
 from crowdmood.scan import CHUNK_S, Scan  # noqa: E402
 from crowdmood.schemas import TABLES  # noqa: E402
 from tests.bench_sql import HAPPIEST  # noqa: E402
@@ -209,7 +210,7 @@ def add_run(results: Path, number: int) -> None:
         column = pa.array([name(number)] * len(rows)).cast(TABLES[table].field("run").type)
         path = tables.table_path(results, table, name(number))
         path.parent.mkdir(parents=True, exist_ok=True)
-        tables.write_table(path, TABLES[table], [rows.set_column(rows.schema.get_field_index("run"), TABLES[table].field("run"), column)])
+        write_table(path, TABLES[table], [rows.set_column(rows.schema.get_field_index("run"), TABLES[table].field("run"), column)])
 
 
 def cost(folder: Path, full: bool) -> None:

@@ -24,6 +24,7 @@ from rich.progress import track
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from crowdmood import catalog, tables  # noqa: E402
+from crowdmood.row_groups import write_table
 from crowdmood.schemas import TABLES  # noqa: E402
 from crowdmood.sql_reports import find_report  # noqa: E402
 from tests.big_runs import make_big_run  # noqa: E402
@@ -64,7 +65,7 @@ def copy(folder: Path, original: str, run: str, recording: str) -> None:
             rows = rows.set_column(rows.column_names.index(column), schema.field(column), values)
         path = tables.table_path(folder, table, run)
         path.parent.mkdir(parents=True, exist_ok=True)
-        tables.write_table(path, schema, [rows])
+        write_table(path, schema, [rows])
 
 
 def warm(ask: Callable[[], object], turns: int = 5) -> float:

@@ -11,6 +11,7 @@ import numpy as np
 from crowdmood import aggregate, tables
 from crowdmood.labels import EXPRESSIONS
 from crowdmood.persons import Links
+from crowdmood.row_groups import write_table
 from crowdmood.schemas import TABLES, table_of
 from tests.made_runs import RUN, STARTED, rounded, run_row
 
@@ -70,7 +71,7 @@ def complete_meeting(results: Path, run: str, persons: int, links: Links, names:
 def write(results: Path, table: str, run: str, columns: dict) -> None:
     path = tables.table_path(results, table, run)
     path.parent.mkdir(parents=True, exist_ok=True)
-    tables.write_table(path, TABLES[table], [table_of(TABLES[table], run, columns)])
+    write_table(path, TABLES[table], [table_of(TABLES[table], run, columns)])
 
 
 def there(person: int, time: np.ndarray) -> np.ndarray:

@@ -14,10 +14,10 @@ from PIL import Image
 from crowdmood import tables
 from crowdmood.demo import PHOTOGRAPHS, _photograph
 from crowdmood.labels import EXPRESSIONS
-from crowdmood.meeting.tables import write_rows
 from crowdmood.persons import Links
 from crowdmood.photo_schemas import PHOTOS
 from crowdmood.schemas import table_of
+from crowdmood.tables import write_rows
 from tests.made_runs import run_row
 
 RUN = "00ff00ff00ff"

@@ -19,6 +19,7 @@ from crowdmood.cli import export as command
 from crowdmood.errors import ResultsError
 from crowdmood.labels import EXPRESSIONS
 from crowdmood.results import Run
+from crowdmood.row_groups import ROW_GROUP
 from crowdmood.schemas import ALWAYS, TABLES
 from tests import browser
 from tests.big_runs import BIG, make_big_run
@@ -113,7 +114,7 @@ def test_csv_and_json_hold_a_table(run, table):
 @pytest.mark.parametrize("form", ["csv", "openface", "fex", "mot"])
 def test_long_runs_are_written_in_order(big, form):
     lines = list(csv.reader(io.StringIO(text_of(big, form))))[form != "mot":]
-    assert len(lines) == big.info["faces"] > tables.ROW_GROUP
+    assert len(lines) == big.info["faces"] > ROW_GROUP
     place = {"csv": (1, 4), "openface": (0, 1), "fex": (15,), "mot": (0, 1)}[form]
     order = [tuple(float(line[index]) for index in place) for line in lines]
     assert order == sorted(order)

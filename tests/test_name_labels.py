@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from crowdmood.errors import CrowdmoodError
-from crowdmood.labels import participant
 from crowdmood.speech.name_lists import check_names, likeness, likest, read_names
 from crowdmood.video import probe
 from tests.meetings import Spec, make
@@ -41,7 +40,6 @@ def test_names_that_are_two(one, other):
 def test_between_two_that_are_alike_nobody_decides():
     assert likest("Anna Berg", ["Anna Bergs", "Anna Bergt"]) is None and likest("Anna Berg", ["Anna Bergs", "Anna Berg"]) == "Anna Berg"
     assert likest("Anna Berg", []) is None
-    assert participant(3) == "Participant 3"
 
 
 @pytest.mark.parametrize("text", [

@@ -31,6 +31,7 @@ from crowdmood.photos.ranking import left_out, rank
 from crowdmood.photos.runs import USUAL, analyze_photos
 from crowdmood.photos.show import show_photo, write_annotated
 from crowdmood.results import Run
+from crowdmood.row_groups import write_table
 from crowdmood.runtimes import choose_device
 from crowdmood.scan import open_eyes
 from crowdmood.video import look_at_photo, read_photo
@@ -254,7 +255,7 @@ def test_of_a_changed_folder_only_what_is_new_is_read(ranked, tmp_path):
     path = tables.table_path(tmp_path / "results", "faces", first.id)  # marked, so that it shows where rows come from
     faces = pq.read_table(path)
     marked = faces.set_column(faces.schema.get_field_index("sharpness"), faces.schema.field("sharpness"), pa.array([12345.0] * len(faces), pa.float32()))
-    tables.write_table(path, tables.FACES, [marked])
+    write_table(path, tables.FACES, [marked])
     (tmp_path / "album" / "in" / "pair.png").rename(tmp_path / "album" / "a pair.png")
     (tmp_path / "album" / "b hopper.jpg").unlink()
     photograph("pair", 400).save(tmp_path / "album" / "new.jpg")

@@ -27,6 +27,7 @@ from crowdmood.locks import lock, lock_path
 from crowdmood.persons import Links
 from crowdmood.removal import interrupted, named, outdated, remove
 from crowdmood.results import Run, find_run, list_runs
+from crowdmood.row_groups import write_table
 from tests.made_runs import (
     EMPTY,
     FRAMES,
@@ -426,7 +427,7 @@ def test_rows_written_before_there_was_a_column_for_it_are_read(tmp_path):
     path = tables.table_path(tmp_path, "runs", RUN)
     older = pa.schema([field for field in schemas.RUNS if field.name != "erased"], metadata=schemas.RUNS.metadata)
     rows = pq.ParquetFile(path).read().select(older.names)
-    tables.write_table(path, older, [rows])
+    write_table(path, older, [rows])
     catalog.refresh(tmp_path)
     assert catalog.fetch(tmp_path, "SELECT persons, erased FROM runs").to_pylist() == [{"persons": PERSONS, "erased": None}]
     assert len(list_runs(tmp_path)) == 1

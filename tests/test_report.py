@@ -27,6 +27,7 @@ from crowdmood.pages import interval, measured, signed
 from crowdmood.palette import STACK_ORDER
 from crowdmood.report import PICTURES, build_report
 from crowdmood.results import Run
+from crowdmood.row_groups import write_table
 from crowdmood.segments import read_segments
 from crowdmood.sql_reports import report_sql, shipped_reports
 from crowdmood.thumbnails import MOST as MOST_MOMENTS
@@ -108,7 +109,7 @@ def test_a_frame_counts_for_as_long_as_it_is_shown(tmp_path):
     run = crowd_run(tmp_path, 2, 3)
     catalog_rows = run.sql("SELECT * REPLACE ([0.0, 1.0, 9.0][frame // 6 + 1] AS time_s, "
                            "[1.0, 8.0, 1.0][frame // 6 + 1] AS shown_s) FROM frames ORDER BY frame")
-    tables.write_table(tables.table_path(tmp_path, "frames", RUN), tables.FRAMES, [catalog_rows])
+    write_table(tables.table_path(tmp_path, "frames", RUN), tables.FRAMES, [catalog_rows])
     bins = run.sql(report_sql("bins")).to_pylist()
     assert bins[-1]["end_s"] == 10 and all(row["faces"] == 2 for row in bins)
     assert {row["happy"] for row in bins if 1 <= row["start_s"] < 9} == {bins[len(bins) // 2]["happy"]}

@@ -29,6 +29,7 @@ from crowdmood import catalog, schemas, tables
 from crowdmood.cli import crowdmood as commands
 from crowdmood.errors import ResultsError
 from crowdmood.results import find_run, list_runs, publish, results_folder
+from crowdmood.row_groups import ROW_GROUP, write_table
 from crowdmood.s3 import S3Folder
 from crowdmood.uploads import Upload, uploading
 from tests.forks import CROWDMOOD, forked
@@ -56,7 +57,7 @@ from crowdmood.uploads import uploading
 with uploading(S3Folder(sys.argv[1]), sys.argv[2]) as upload:
     upload.finish()
 """
-BIG = 3 * tables.ROW_GROUP
+BIG = 3 * ROW_GROUP
 
 
 @pytest.fixture(scope="module")
@@ -406,7 +407,7 @@ def test_of_a_large_file_only_the_row_groups_that_are_needed_are_read(server, fo
     path = tables.table_path(folder.local, "faces", RUN)
     path.parent.mkdir(parents=True)
     plain = [pa.array(rows[field.name], pa.string() if pa.types.is_dictionary(field.type) else field.type) for field in schemas.FACES]
-    tables.write_table(path, schemas.FACES, [pa.Table.from_arrays(plain, schemas.FACES.names)])
+    write_table(path, schemas.FACES, [pa.Table.from_arrays(plain, schemas.FACES.names)])
     folder.upload({f"faces/run={RUN}/faces.parquet": path})
     server.forget()
     until = (BIG // 3 // PERSONS - 1) * 6 / 30  # the first of three row groups

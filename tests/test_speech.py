@@ -16,13 +16,13 @@ from crowdmood.cli import crowdmood as commands
 from crowdmood.errors import CrowdmoodError, RunBusy
 from crowdmood.forgetting import MARK, forget_names
 from crowdmood.locks import lock
-from crowdmood.meeting.tables import write_rows
 from crowdmood.meeting_schemas import SPOTLIGHTS, TILES
 from crowdmood.options import Options
 from crowdmood.results import Run
 from crowdmood.speech.attribution import Spans, attribute
 from crowdmood.speech.utterances import numbered, utterances
 from crowdmood.speech.writing import write_speech
+from crowdmood.tables import write_rows
 from crowdmood.video import probe
 from crowdmood.zoom.meetings import Meeting, SideFile
 from tests.made_runs import PERSONS, RUN, make_run

@@ -15,6 +15,7 @@ from crowdmood import catalog, schemas, signature, tables
 from crowdmood.errors import ResultsError
 from crowdmood.labels import EXPRESSIONS
 from crowdmood.persons import Links
+from crowdmood.row_groups import ROW_GROUP, write_table
 from tests.forks import forked
 from tests.made_runs import (
     EMPTY,
@@ -303,13 +304,13 @@ def test_row_groups_are_cut_anew(tmp_path):
     rows = pa.table({"run": ["a"] * 150_000 + ["b"] * 150_000, "frame": np.arange(300_000)})
     for name, step in {"one": 300_000, "many": 70_001}.items():
         pieces = (rows[start : start + step] for start in range(0, 300_000, step))
-        assert tables.write_table(tmp_path / name, schema, pieces) == 300_000
+        assert write_table(tmp_path / name, schema, pieces) == 300_000
     assert (tmp_path / "one").read_bytes() == (tmp_path / "many").read_bytes()
     index = pq.read_metadata(tmp_path / "one")
     assert [index.row_group(i).num_rows for i in range(index.num_row_groups)] == [
-        tables.ROW_GROUP,
-        tables.ROW_GROUP,
-        300_000 - 2 * tables.ROW_GROUP,
+        ROW_GROUP,
+        ROW_GROUP,
+        300_000 - 2 * ROW_GROUP,
     ]
     assert pq.ParquetFile(tmp_path / "one").read()["run"].cast(pa.string()).equals(rows["run"])
 

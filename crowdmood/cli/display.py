@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -81,6 +82,11 @@ class Display:
         if words is not None and words not in self.told:
             self.told.add(words)
             click.echo(f"crowdmood: {words}", err=True)
+
+
+def write_progress(path: Path, done: analysis.Progress) -> None:
+    """A line on stderr for programs: how far a recording is."""
+    click.echo(json.dumps({"recording": str(path), **asdict(done)}), err=True)
 
 
 def figures(run: Run) -> dict:

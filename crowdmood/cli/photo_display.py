@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import Self
 
+import click
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -13,7 +15,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-STEPS = {"look": "looking through", "scan": "reading faces"}
+STEPS = {"look": "looking through", "scan": "reading faces", "features": "light and colours", "folds": "measuring, folds"}
 
 
 class PhotoBar:
@@ -21,7 +23,7 @@ class PhotoBar:
 
     def __init__(self, quiet: bool) -> None:
         errors = Console(stderr=True)
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("photos"), TimeRemainingColumn())
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         self.bar = Progress(*columns, console=errors, transient=True, disable=quiet or not errors.is_terminal)
         self.task = self.bar.add_task("opening", total=None)
 
@@ -35,3 +37,8 @@ class PhotoBar:
     def progress(self, step: str, done: int, total: int) -> None:
         """Show how far a step is."""
         self.bar.update(self.task, description=STEPS[step], completed=done, total=total)
+
+
+def write_progress(step: str, done: int, total: int) -> None:
+    """A line on stderr for programs."""
+    click.echo(json.dumps({"step": step, "done": done, "total": total}), err=True)

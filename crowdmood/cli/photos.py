@@ -11,7 +11,7 @@ import click
 from crowdmood.cli.settings import results_option
 from crowdmood.settings import SETTINGS
 
-MEASURES = ("happy", "sad", "surprise", "positivity")
+MEASURES = ("happy", "sad", "surprise", "positivity", "popularity")
 OF_OPTIONS, OF_EXECUTION = ("imgsz", "tiles", "min_face", "detector", "expression"), ("device", "runtime", "threads")
 MOST_TOLD = 20  # files that could not be read, each with its sentence
 
@@ -47,9 +47,11 @@ def photos() -> None:
 @photos.command(short_help="Find the photos that show most of an expression.")
 @click.argument("sources", nargs=-1, required=True, metavar="DIR|FILE...")
 @click.option("--by", type=click.Choice(MEASURES), default="happy", show_default=True,
-              help="What is looked for; positivity is happy minus the strongest of angry, disgust, fear, sad.")
+              help="What is looked for; positivity is happy minus the strongest of angry, disgust, fear, sad; popularity needs a model.")
 @click.option("--top", type=click.IntRange(1, 1000), default=3, show_default=True, help="How many are the best.")
 @click.option("--group", is_flag=True, help="Only photos of two and more, scored over all their faces: (mean + worst) / 2.")
+@click.option("--popularity", metavar="FOLDER", type=click.Path(file_okay=False), help="The model for --by popularity.  [default: the one last trained]")
+@click.option("--cover", metavar="FILE.png|FILE.jpg", type=click.Path(dir_okay=False), help="Write the best three as one square picture, as for an album's cover.")
 @click.option("--copy-to", metavar="FOLDER", type=click.Path(file_okay=False), help="Copy the best there, as 1-NAME, 2-NAME, ...")
 @click.option("--html", metavar="FILE", type=click.Path(dir_okay=False), help="Where the page goes.  [default: into the results folder]")
 @click.option("--sheet", metavar="FILE.png", type=click.Path(dir_okay=False), help="Where the contact sheet goes.  [default: beside the page]")
@@ -57,8 +59,12 @@ def photos() -> None:
 @results_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object with all photos in order.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress display.")
+@click.option("--progress", type=click.Choice(["bar", "json"]), default="bar", show_default=True,
+              help="How progress is shown on stderr: a bar, on a terminal, or a JSON object a line, for programs.")
+@click.option("--with-stdin", is_flag=True, hidden=True, help="Stop when standard input ends.")
 @click.pass_context
-def rank(ctx: click.Context, sources: tuple[str, ...], results: str | None, as_json: bool, quiet: bool, copy_to: str | None, **settings) -> None:
+def rank(ctx: click.Context, sources: tuple[str, ...], results: str | None, as_json: bool, quiet: bool, progress: str, with_stdin: bool,
+         **settings) -> None:
     """Find the photos in folders (searched through and through) that show most of an expression.
 
     Writes a page and a contact sheet of the best, and all that was found into the tables of the results folder: a folder is a run,
@@ -70,14 +76,24 @@ def rank(ctx: click.Context, sources: tuple[str, ...], results: str | None, as_j
       crowdmood photos rank holiday/ --top 12 --copy-to best/
       crowdmood photos rank team/ --group --json
       crowdmood photos rank portraits/ --by surprise --sheet surprise.png
+      crowdmood photos rank holiday/ --cover cover.jpg
+      crowdmood photos rank selfies/ --by popularity      after crowdmood train popularity
     """
-    from crowdmood.cli.photo_display import PhotoBar
-    from crowdmood.photos.answers import rank_photos
+    from crowdmood.cli.photo_display import PhotoBar, write_progress
+    from crowdmood.cli.stopping import stop_with_stdin
+    from crowdmood.photos.answers import Places, rank_photos
+    from crowdmood.photos.show import check_picture_name
 
+    if with_stdin:
+        stop_with_stdin()
+    if settings["cover"]:
+        check_picture_name(Path(settings["cover"]))
     options, execution = split_photo_settings(settings)
-    asked = {name: settings[name] for name in ("by", "group", "top")}
-    with PhotoBar(quiet) as bar:
-        found = rank_photos(sources, asked, (settings["html"], settings["sheet"], copy_to), (options, execution), results, bar.progress)
+    asked = {name: settings[name] for name in ("by", "group", "top")} | {"model": settings["popularity"]}
+    places = Places(*(settings[name] for name in ("html", "sheet", "cover", "copy_to")))
+    with PhotoBar(quiet or progress == "json") as bar:
+        tell = write_progress if progress == "json" and not quiet else bar.progress
+        found = rank_photos(sources, asked, places, (options, execution), results, tell)
     if as_json:
         click.echo(json.dumps(found, ensure_ascii=False))
     else:
@@ -102,8 +118,9 @@ def show_ranked(found: dict) -> None:
         click.echo("no photo can be ranked: none has " + ("two faces" if found["group"] else "a face that can be read"))
     faceless = sum(not row["error"] for row in found["left_out"])
     click.echo(f"\n{len(found['ranked']):,} photos ranked, {faceless:,} not; run {found['run']}")
-    for name in ("page", "sheet"):
-        click.echo(f"{name:<6} {one_line(found[name])}")
+    for name in ("page", "sheet", "cover"):
+        if found[name]:
+            click.echo(f"{name:<6} {one_line(found[name])}")
     for copy in found["copies"]:
         click.echo(f"copy   {one_line(copy)}")
 
@@ -125,6 +142,8 @@ def tell_unread(rows: list[dict]) -> int:
 @click.argument("source", metavar="FILE|URL")
 @click.option("--out", metavar="FILE.png|FILE.jpg", type=click.Path(dir_okay=False), help="Write the picture with the faces drawn on it.")
 @click.option("--labels", metavar="NAME,NAME...", help="Tell only between these expressions, such as happy,sad.")
+@click.option("--by", type=click.Choice(["popularity"]), help="Score the photo by a popularity model, too.")
+@click.option("--popularity", metavar="FOLDER", type=click.Path(file_okay=False), help="The model for --by popularity.  [default: the one last trained]")
 @click.option("--allow-private", is_flag=True, help="Fetch a URL also from a private network or this machine.")
 @photo_settings
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -139,8 +158,10 @@ def show(source: str, out: str | None, labels: str | None, allow_private: bool, 
       crowdmood photos show portrait.jpg
       crowdmood photos show portrait.jpg --labels happy,sad --out faces.png
       crowdmood photos show https://example.org/team.jpg --json
+      crowdmood photos show portrait.jpg --by popularity      after crowdmood train popularity
     """
-    from crowdmood.photos.answers import described, shown_photo
+    from crowdmood.photos.answers import described, popularity_model, shown_photo
+    from crowdmood.photos.popularity import popularity_of
     from crowdmood.photos.show import check_labels, check_picture_name, write_annotated
 
     if out:
@@ -148,10 +169,13 @@ def show(source: str, out: str | None, labels: str | None, allow_private: bool, 
     names = tuple(name.strip() for name in labels.split(",")) if labels is not None else ()
     if labels is not None:
         check_labels(names)
-    photo = shown_photo(source, names, *split_photo_settings(settings), allow_private)
+    by, folder = settings.pop("by"), settings.pop("popularity")
+    model = popularity_model({"by": by, "model": folder})
+    whole = shown_photo(source, *split_photo_settings(settings), allow_private)
+    photo = whole.among(names) if names else whole
     if out:
         write_annotated(photo, Path(out))
-    found = described(photo, source) | ({"picture": out} if out else {})
+    found = described(photo, source) | ({"picture": out} if out else {}) | ({"popularity": round(popularity_of(whole, model), 4)} if model else {})
     if as_json:
         click.echo(json.dumps(found, ensure_ascii=False))
     else:
@@ -176,5 +200,7 @@ def show_faces(found: dict, labels: tuple[str, ...], some: bool) -> None:
     if any(face["expression"] == "uncertain" for face in found["faces"]):
         other = ", or showing something else ('of all' is what the named expressions have of all seven)" if some else ""
         click.echo(f"\nuncertain: too small, too blurred or too undecided to be counted{other}")
+    if "popularity" in found:
+        click.echo(f"\npopularity {found['popularity']:.0%}: how likely it is among the more popular half of the pictures that the model was trained on")
     if "picture" in found:
         click.echo(f"\npicture {one_line(found['picture'])}")

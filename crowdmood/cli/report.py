@@ -92,7 +92,7 @@ def print_answer(name: str, results: str | None, given: dict[str, str], as_json:
     from pathlib import Path
 
     from crowdmood.cli.sql import show
-    from crowdmood.results import find_run, results_folder
+    from crowdmood.results import answer_of, find_run, results_folder
     from crowdmood.sql_reports import find_report
 
     as_csv, parquet, html, png = (options[key] for key in ("as_csv", "parquet", "html", "png"))
@@ -106,26 +106,16 @@ def print_answer(name: str, results: str | None, given: dict[str, str], as_json:
     run = find_run(folder, given.pop("run")) if "run" in given else None
     values = report.values(given)
     if not html and not png:
-        return show(ask(folder, run, report, values), as_csv, as_json, parquet, 100)
+        return show(answer_of(folder, run, report, values), as_csv, as_json, parquet, 100)
     from crowdmood.answer_pages import write_page, write_picture
 
-    answer = ask(folder, run, report, values).read_all()
+    answer = answer_of(folder, run, report, values).read_all()
     if html:
         write_page(report, values, answer, Path(html))
         click.echo(html)
     if png:
         write_picture(report, answer, Path(png))
         click.echo(png)
-
-
-def ask(folder, run, report, values: dict):
-    """The answer of an SQL report over a run, None: over all."""
-    from crowdmood import catalog
-    from crowdmood.kept import answer_over_all, kept_answer
-
-    if run is None:
-        return answer_over_all(folder, report, values)
-    return catalog.ask(folder, report.sql, run.id, values) if run.keeps_persons else kept_answer(folder, run.id, report, values).to_reader()
 
 
 def print_path(names: tuple[str, ...], results: str | None, as_json: bool, options: dict) -> None:

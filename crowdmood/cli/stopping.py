@@ -50,6 +50,11 @@ def stoppable() -> Iterator[None]:
         raise
 
 
+def stop_with_stdin() -> None:
+    """Stop, as at SIGTERM, when standard input ends: the program that started this one holds its other end, and has died."""
+    threading.Thread(target=_watch_stdin, name="stdin", daemon=True).start()
+
+
 def leave(number: int) -> NoReturn:
     """Say how to go on and end the program, with the exit code of a program that a signal ended."""
     with suppress(OSError, ValueError):  # the terminal may be gone
@@ -62,6 +67,12 @@ def leave(number: int) -> NoReturn:
 def _stop(number: int, _) -> NoReturn:
     _asked.append(number)
     raise Stopped(number)
+
+
+def _watch_stdin() -> None:
+    while os.read(sys.__stdin__.fileno(), 4096):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _watch(heard: int) -> None:

@@ -9,6 +9,7 @@ from crowdmood.cli import Lazy
 TRAINABLE = {
     "expression": ("train_expression", "Train the expression net on labelled faces."),
     "detector": ("train_detector", "Train the face detector on pictures with boxes."),
+    "popularity": ("train_popularity", "Train a head that scores photos, on pictures whose popularity is known."),
 }
 
 

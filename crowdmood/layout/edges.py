@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 STEP = 5             # grey levels: the least step that can be an edge; a dark tile on black has ten
+COLOURED = 4         # ... and so many times that in a channel: a grey tile on a slide may have the same brightness
 SAMPLED = 180        # about how many rows (and columns, per 16:9) lines are looked for across
 TRIM = 0.08          # share of a side left out at either end: corners may be round
 LEAST_SUPPORT = 0.45  # a side with this share of edges speaks neither for nor against a tile
@@ -90,14 +91,15 @@ def find_edges(image: np.ndarray) -> Edges:
     """Find the edges of an RGB picture, uint8 (h, w, 3)."""
     height, width = image.shape[:2]
     rows, columns = max(1, height // SAMPLED), max(1, width // (SAMPLED * 16 // 9))
-    across = cv2.cvtColor(np.ascontiguousarray(image[::rows]), cv2.COLOR_RGB2GRAY)
+    across = np.ascontiguousarray(image[::rows])
     thin = cv2.resize(image, (len(range(0, width, columns)), height), interpolation=cv2.INTER_NEAREST)
-    down = np.ascontiguousarray(cv2.cvtColor(thin, cv2.COLOR_RGB2GRAY).T)
-    return Edges(_lines(across, height), _lines(down, width))
+    return Edges(_lines(across, height), _lines(cv2.transpose(thin), width))
 
 
-def _lines(grey: np.ndarray, extent: int) -> Lines:
-    step = cv2.absdiff(grey[:, 1:], grey[:, :-1])
+def _lines(image: np.ndarray, extent: int) -> Lines:
+    coloured = reduce(cv2.max, cv2.split(cv2.absdiff(image[:, 1:], image[:, :-1])))
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    step = cv2.max(cv2.absdiff(grey[:, 1:], grey[:, :-1]), cv2.convertScaleAbs(coloured, alpha=1 / COLOURED))
     edge = ((step == cv2.dilate(step, np.ones((1, 3), np.uint8))) & (step >= STEP)).view(np.uint8)
     count = np.zeros((len(grey) + 1, grey.shape[1] + 1), np.int32)
     total = cv2.integral(edge)

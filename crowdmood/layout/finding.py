@@ -28,10 +28,10 @@ LEAST_SCORE = 0.5  # mean support of a grid's sides
 LEAST_STRIP = 0.7  # ... of a film strip's
 NAMELESS_SCORE, NAMELESS_STRIP = 0.7, 0.9  # ... where no name is seen but the picture is known to be a meeting's
 NAMED = 0.4        # share of the tiles that must bear a name for a grid to be a meeting
-SAME_PX = 3        # a tile whose sides moved by less is the same tile
+SAME_PX, SAME_SHARE = 3, 0.015  # a tile whose sides moved by no more, or this share of its width, is the same: a speaker frame moves them
 NEW_LINE = 0.15    # a line that grows by this share of the picture asks for another look at the layout
 LOST_LINE = 0.35   # ... and a side that loses this share of its support
-SEARCHED_EVERY = 12  # ... and so does this many frames
+SEARCHED_EVERY, WITHOUT_EVERY = 12, 3  # ... and so do this many frames, fewer where no tiles were found
 A_FILM = 10        # frames without tiles, after which tiles are no longer expected in each one
 
 
@@ -119,7 +119,8 @@ def _layout(image: np.ndarray, before: Look | None, certain: bool) -> tuple[Layo
     edges = find_edges(image)
     lines = edges.vertical.profile(0, edges.height), edges.horizontal.profile(0, edges.width)
     known = before.layout if before is not None else None
-    if known is not None and known.age < SEARCHED_EVERY and _still_there(known, lines, edges):
+    longest = SEARCHED_EVERY if known is not None and len(known.box) else WITHOUT_EVERY
+    if known is not None and known.age < longest and _still_there(known, lines, edges):
         kept = replace(known, age=known.age + 1)
         return kept, read_names(image, kept.box[kept.role == 0], before.names)
     box, role, names = _find(image, edges, certain)
@@ -162,7 +163,9 @@ def _motion(look: Look, before: Look | None, boxes: np.ndarray) -> np.ndarray:
     """
     if before is None or before.layout is None or not len(before.layout.box):
         return np.full(len(boxes), np.nan, np.float32)
-    same = (np.abs(look.layout.box[:, None] - before.layout.box[None]).max(axis=2) <= SAME_PX).any(axis=1)
+    now, then = look.layout.box, before.layout.box
+    reach = np.maximum(SAME_PX, SAME_SHARE * (now[:, 2] - now[:, 0]))
+    same = (np.abs(now[:, None] - then[None]).max(axis=2) <= reach[:, None]).any(axis=1)
     width, height = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
     x1, x2 = (np.rint(side).astype(int) for side in (boxes[:, 0] + 0.08 * width, boxes[:, 2] - 0.08 * width))
     y1, y2 = (np.rint(side).astype(int) for side in (boxes[:, 1] + 0.08 * height, boxes[:, 3] - 0.2 * height))

@@ -29,6 +29,7 @@ BRIGHT_INK = 160                   # ink above this counts no more: bars differ 
 LETTERS = (4, 34)                  # pixels of height
 STRIP = (64, 4)                    # columns and rows of the name's picture
 CELLS = (6, 4)
+RIM = 2                            # pixels of the small picture at a tile's sides that the speaker frame may cover
 ALIKE = 50                         # levels of each channel within which a frame has one colour, after coding
 BESIDE = 4            # pixels outside of a box in which its speaker frame is looked for too
 
@@ -185,12 +186,15 @@ def _projections() -> np.ndarray:
 
 
 def looks(small: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """Fingerprint the colours around the middle of boxes, float (k, 4), of a small RGB picture: uint8 (k, LOOK_BYTES)."""
+    """Fingerprint the colours around the middle of boxes, float (k, 4), of a small RGB picture: uint8 (k, LOOK_BYTES).
+
+    A speaker frame that comes or goes changes nothing: a tile's rim is left out.
+    """
     outer = np.ones((CELLS[1], CELLS[0]), bool)
     outer[1:3, 2:4] = False
     outer[3, :2] = False  # the name bar
     cells = np.zeros((len(boxes), CELLS[1], CELLS[0], 3), np.uint8)
-    for tile, (x1, y1, x2, y2) in enumerate(np.rint(boxes).astype(int).tolist()):
+    for tile, (x1, y1, x2, y2) in enumerate(np.rint(boxes + [RIM, RIM, -RIM, -RIM]).astype(int).tolist()):
         cells[tile] = cv2.resize(small[y1:max(y2, y1 + 1), x1:max(x2, x1 + 1)], CELLS, interpolation=cv2.INTER_AREA)
     if not len(boxes):
         return np.zeros((0, LOOK_BYTES), np.uint8)

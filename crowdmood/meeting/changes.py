@@ -14,6 +14,7 @@ STAGE = ROLES.index("stage")
 LABEL_S, LABEL_ROWS = 0.35, 2  # a name seen for less was misread
 MOST_NAMES = 60       # different names looked for in one tile
 OTHER_LOOK = LOOK_SAME / 5  # a new name means a new person if the look changes by so much for good, too, ...
+STRANGERS_LOOK = LOOK_SAME / 8  # ... less if both names are known, as two people's
 AVATAR_MOTION = 1.0   # ... and it moves by so much at once, as avatars else never do
 JUMP_MOTION = 5.0     # a cut inside a tile changes it at least so much ...
 JUMP_LOOK = LOOK_SAME / 2  # ... and its look for good:
@@ -21,7 +22,7 @@ JUMP_PAIRS = (1, 2, 4)       # all these rows before and after differ
 NAME_REACH = 25       # rows within which a name says whether a jump is another person
 
 
-def find_changes(tiles: TileRows, found: Segments, live: np.ndarray, frames: FrameRows) -> np.ndarray:
+def find_changes(tiles: TileRows, found: Segments, live: np.ndarray, pictures: NamePictures, frames: FrameRows) -> np.ndarray:
     """Return the frame rows (increasing) at which a tile or several show somebody else than before.
 
     live: int8 (k,), see `tile_live.live_rows`. Where no name is seen, a picture that changes for good is somebody
@@ -33,7 +34,7 @@ def find_changes(tiles: TileRows, found: Segments, live: np.ndarray, frames: Fra
         if found.role[tile] == SHARE or len(rows) < 2 * LABEL_ROWS:
             continue
         motion, names = tiles.motion[rows], _names(tiles.label[rows])
-        changed.append(rows[_renamed(names, tiles, rows, live[rows] == 1)])
+        changed.append(rows[_renamed(names, tiles, rows, pictures, live[rows] == 1)])
         jumps = _jumps(names, tiles.look[rows], motion)
         switch = (live[rows[jumps - 1]] != live[rows[jumps]]) & (found.role[tile] != STAGE)
         changed.append(rows[jumps[~switch]])
@@ -58,7 +59,7 @@ def _names(label: np.ndarray) -> np.ndarray:
     return name
 
 
-def _renamed(name: np.ndarray, tiles: TileRows, rows: np.ndarray, live: np.ndarray) -> np.ndarray:
+def _renamed(name: np.ndarray, tiles: TileRows, rows: np.ndarray, pictures: NamePictures, live: np.ndarray) -> np.ndarray:
     """Return the rows (places in `rows`) at which another name appears together with another picture."""
     named = np.flatnonzero(name >= 0)
     bounds = stretches(name[named])
@@ -69,7 +70,8 @@ def _renamed(name: np.ndarray, tiles: TileRows, rows: np.ndarray, live: np.ndarr
     for old, new in zip(np.flatnonzero(lasting)[:-1], np.flatnonzero(lasting)[1:], strict=True):
         if name[named[last[old]]] != name[named[first[new]]]:
             row = _most_changed(look, motion, named[last[old]] + 1, named[first[new]])
-            if _is_new_picture(tiles, rows, row, live):
+            ends = tiles.label[rows[named[[last[old], first[new]]]]]
+            if _is_new_picture(tiles, rows, row, live, pictures.strangers(ends[:1], ends[1:])):
                 at.append(row)
     return np.array(at, np.int64)
 
@@ -80,16 +82,20 @@ def _most_changed(look: np.ndarray, motion: np.ndarray, low: int, high: int) -> 
     return high - int(np.argmax(step[::-1]))
 
 
-def _is_new_picture(tiles: TileRows, rows: np.ndarray, row: int, live: np.ndarray) -> bool:
-    """Whether another camera, or another avatar, is shown from `row` on; signs beside the name change the name alone."""
+def _is_new_picture(tiles: TileRows, rows: np.ndarray, row: int, live: np.ndarray, strangers: bool) -> bool:
+    """Whether another camera, or another avatar, is shown from `row` on; signs beside the name change the name alone.
+
+    strangers: the names are known to be of two people, so that less of a change is enough.
+    """
     motion = tiles.motion[rows[row]]
-    framed = np.ptp(tiles.active[rows[max(row - 2, 0):row + 2]]) > ACTIVE_STEP  # a speaker frame changes name and look
+    lasting = _lasting_change(tiles.look[rows], np.array([row]))[0]
+    if strangers and (lasting >= STRANGERS_LOOK or motion >= JUMP_MOTION):
+        return True
+    framed = np.ptp(tiles.active[rows[max(row - 2, 0):row + 2]]) > ACTIVE_STEP  # a speaker frame changes the name's picture
     if motion < (JUMP_MOTION if framed else AVATAR_MOTION):
         return False
-    if _lasting_change(tiles.look[rows], np.array([row]))[0] >= OTHER_LOOK:
-        return not framed or np.isfinite(motion)
     both_still = not live[row - 1:row + 1].any()
-    return bool(both_still and np.isfinite(motion))  # avatars look alike but for the letters in the middle
+    return bool(lasting >= OTHER_LOOK or both_still and np.isfinite(motion))  # avatars look alike but for the letters in the middle
 
 
 def _jumps(name: np.ndarray, look: np.ndarray, motion: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 A wrong join makes two people one; a missing one makes one person two, and that is the smaller error. So a look or
 an order counts only where nobody else could be meant. A name's picture changes with the signs beside it, so a look
-that is the same just before and just after a boundary says more than a name that differs.
+that is nearly the same says more than a name that differs - unless the two names were ever seen side by side.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from scipy.optimize import linear_sum_assignment
 from crowdmood.layout.finding import ROLES
 from crowdmood.layout.marks import LABEL_SAME, LOOK_SAME, label_distance, look_distance
 from crowdmood.meeting.live import SHARE, samples
+from crowdmood.meeting.name_pictures import LABEL_OTHER, NamePictures
 from crowdmood.meeting.segments import Segments, TileRows
 
 TILE, STAGE = ROLES.index("tile"), ROLES.index("stage")
-LABEL_OTHER = 0.3     # names that differ more are other people's, ...
-LOOK_SURE = LOOK_SAME / 8  # ... unless they look so alike: signs beside a name change its picture
+LOOK_SURE = LOOK_SAME / 8  # who looks so alike is the same, though the name differs: signs beside a name change its picture
 LOOK_NEAR = 0.35 * LOOK_SAME  # one camera's picture keeps to this for minutes; two differ by twice as much nearly always
-LOOK_RIVAL = 0.015    # a look must fit so much, and twice, better than that of anybody else
+LOOK_RIVAL = 0.01     # a look must fit so much, and twice, better than that of anybody else
 UNSTEADY = 3          # pictures of a name in one segment: it is written upon what moves
 NAME_SAMPLES, VARIANT_SHARE = 40, 0.1  # rows whose names are read; pictures of a name seen in fewer are mistakes
 MOST_MEMORIES = 8     # names, and looks, by which a participant is remembered
@@ -75,6 +75,7 @@ class _Meeting:
     """The joins so far."""
 
     cards: list[Card]
+    pictures: NamePictures
     participant: np.ndarray
     by: np.ndarray
     confidence: np.ndarray
@@ -84,14 +85,15 @@ class _Meeting:
         self.participant[tile], self.by[tile], self.confidence[tile] = participant, by, confidence
 
 
-def join(tiles: TileRows, found: Segments, live: np.ndarray) -> Joined:
+def join(tiles: TileRows, found: Segments, live: np.ndarray, pictures: NamePictures) -> Joined:
     """Say whose tile each is. live: int8 (k,), see `tile_live.live_rows`.
 
     In a segment nobody has two tiles, but for the stage, which may show somebody who has a small tile as well.
     """
     role = found.role.copy()
     count = len(found.segment)
-    meeting = _Meeting(_cards(tiles, found, live), np.full(count, -1, np.int64), np.full(count, None, object),
+    cards = _cards(tiles, found, live)
+    meeting = _Meeting(cards, pictures.agreed([card.label for card in cards]), np.full(count, -1, np.int64), np.full(count, None, object),
                        np.full(count, np.nan, np.float32))
     for segment in np.unique(found.segment):
         here = np.flatnonzero(found.segment == segment)
@@ -151,19 +153,20 @@ def _join_segment(meeting: _Meeting, here: np.ndarray, segment: int, strip: bool
     cards, known = [meeting.cards[tile] for tile in here], meeting.known
     match, just = np.full(len(here), -1, np.int64), _just(known, segment)
     name, look = _names_apart(cards, known), _looks_apart(cards, known, just)
+    others = _others(cards, known, meeting.pictures)
     unsteady = np.array([person.unsteady for person in known], bool)
     open_name = (name <= LABEL_OTHER) | np.isinf(name) | unsteady
-    remembered = ~just & (open_name | (look <= LOOK_SURE))
+    plain = open_name | (look <= LOOK_SURE)
     same_name = np.where(name <= LABEL_SAME, name, np.inf)
     for by, apart, pairs in (("label", np.where((look <= LOOK_NEAR) & (name <= LABEL_OTHER), name + look, np.inf), _pairs),
-                             ("look", np.where(just, look, np.inf), _clear), ("label", same_name, _pairs),
-                             ("look", np.where(remembered, look, np.inf), _clear)):
-        for tile, person in pairs(np.where(_free(match, len(known)), apart, np.inf)):
+                             ("look", np.where(plain & just, look, np.inf), _clear), ("label", same_name, _pairs),
+                             ("look", np.where(plain & ~just, look, np.inf), _clear)):
+        for tile, person in pairs(np.where(_free(match, len(known)) & ~others, apart, np.inf)):
             match[tile] = person
             meeting.join(here[tile], person, by, _confidence(name[tile, person], look[tile, person]))
     for tile, person in _by_order(match, known, segment) if strip else ():
         alike = look[tile, person] <= LOOK_NEAR
-        if open_name[tile, person] and (alike or _switched(known[person].last, cards[tile])):
+        if open_name[tile, person] and not others[tile, person] and (alike or _switched(known[person].last, cards[tile])):
             match[tile] = person
             meeting.join(here[tile], person, "order", BY_ORDER[bool(alike)])
     for place, card in enumerate(cards):
@@ -209,6 +212,11 @@ def _confidence(name: float, look: float) -> float:
 def _just(known: list[Participant], segment: int) -> np.ndarray:
     """Return bool (p,): who was in the segment before, so that their tile at its end can be compared."""
     return np.array([person.segment == segment - 1 and len(person.last.look) > 0 for person in known], bool)
+
+
+def _others(cards: list[Card], known: list[Participant], pictures: NamePictures) -> np.ndarray:
+    """Return bool (c, p): whose names were seen side by side, so that they are two people."""
+    return np.array([[pictures.strangers(card.label, person.label) for person in known] for card in cards], bool).reshape(len(cards), -1)
 
 
 def _names_apart(cards: list[Card], known: list[Participant]) -> np.ndarray:

@@ -14,6 +14,7 @@ from crowdmood.cuts import FrameRows
 from crowdmood.meeting.changes import find_changes
 from crowdmood.meeting.joins import join
 from crowdmood.meeting.live import live_rows, settle
+from crowdmood.meeting.name_pictures import gather_names
 from crowdmood.meeting.passing import passing, strangers
 from crowdmood.meeting.persons import (
     faces_in_tiles,
@@ -21,6 +22,7 @@ from crowdmood.meeting.persons import (
     persons_in_tiles,
     tracks_of,
 )
+from crowdmood.meeting.roles import steady_roles
 from crowdmood.meeting.segments import Segments, TileRows, find_segments, misfits, split
 from crowdmood.meeting.spans import (
     Seen,
@@ -78,13 +80,15 @@ def link_meeting(faces: FaceRows, frames: FrameRows, tiles: TileRows,
     """
     if settings.meeting == "off" or not len(frames.time):
         return None
+    tiles = replace(tiles, role=steady_roles(tiles))
     found = find_segments(tiles, frames)
     if settings.meeting != "on" and not _is_meeting(tiles, found, frames):
         return None
     live = live_rows(tiles, found)
-    found = split(found, find_changes(tiles, found, live, frames), tiles)
+    pictures = gather_names(tiles, found.frame_of)
+    found = split(found, find_changes(tiles, found, live, pictures, frames), tiles)
     found = split(found, passing(tiles, found, len(frames.time)), tiles)
-    joined = join(tiles, found, live)
+    joined = join(tiles, found, live, pictures)
     found = replace(found, role=joined.role)
     live = settle(live, tiles, found, joined.participant)
     tile, shown = faces_in_tiles(faces, frames, found, live, joined.participant)

@@ -9,7 +9,8 @@ import numpy as np
 
 from crowdmood.layout.finding import ROLES
 from crowdmood.layout.marks import LABEL_SAME, label_distance
-from crowdmood.meeting.joins import LABEL_OTHER, names_of
+from crowdmood.meeting.joins import names_of
+from crowdmood.meeting.name_pictures import LABEL_OTHER
 from crowdmood.meeting.segments import Segments, TileRows
 
 STAGE = ROLES.index("stage")

@@ -7,11 +7,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from crowdmood import tables
-from crowdmood.files import write_aside
 from crowdmood.meeting.linking import MeetingLinks
 from crowdmood.meeting_schemas import SPOTLIGHTS, TILES
-from crowdmood.schemas import TABLES, table_of
+from crowdmood.schemas import table_of
+from crowdmood.tables import write_rows
 
 
 def write_meeting(results: Path, run: str, links: MeetingLinks) -> None:
@@ -24,12 +23,6 @@ def write_meeting(results: Path, run: str, links: MeetingLinks) -> None:
         "confidence": seen.confidence}))
     write_rows(results, "spotlights", run, table_of(SPOTLIGHTS, run, {
         "start_s": lit.start_s, "end_s": lit.end_s, "segment": lit.segment, "tile": lit.tile, "person": _or_null(lit.person)}))
-
-
-def write_rows(results: Path, table: str, run: str, rows: pa.Table) -> None:
-    """Write a run's rows of a table, aside and then renamed. Raises ResultsError."""
-    with tables.writing(results), write_aside(tables.table_path(results, table, run)) as aside:
-        tables.write_table(aside, TABLES[table], [rows])
 
 
 def _or_null(number: np.ndarray) -> pa.Array:

@@ -3,47 +3,82 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from crowdmood.errors import CrowdmoodError
+from crowdmood.models import Model
 from crowdmood.options import Execution, Options
 from crowdmood.photos.copies import copy_best
+from crowdmood.photos.cover import write_cover
 from crowdmood.photos.page import write_best
+from crowdmood.photos.popularity import find_popularity, rank_by_popularity
 from crowdmood.photos.ranking import left_out, rank
 from crowdmood.photos.runs import Progress, analyze_photos
 from crowdmood.photos.show import ShownPhoto, show_photo
+from crowdmood.runtimes import choose_device
 from crowdmood.web_files import Limits, fetch_picture
 
 
-def rank_photos(sources: Sequence[str | Path], asked: Mapping[str, Any], places: tuple[str | None, str | None, str | None],
-                how: tuple[Options, Execution], results: str | Path | None, progress: Progress = lambda *_: None) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Places:
+    """Files to write: page and sheet (None: in the run's report folder), cover and a folder of copies (None: none)."""
+
+    page: str | None = None
+    sheet: str | None = None
+    cover: str | None = None
+    copies: str | None = None
+
+
+def rank_photos(sources: Sequence[str | Path], asked: Mapping[str, Any], places: Places, how: tuple[Options, Execution],
+                results: str | Path | None, progress: Progress = lambda *_: None) -> dict[str, Any]:
     """Analyze photos, rank them, write page and sheet, copy the best.
 
-    asked: by, group, top; places: of page, sheet (None: in the run's report folder) and copies (None: none). Returns run, results,
-    by, group, top, ranked (see photo_ranking.rank), left_out, page, sheet, copies. Raises CrowdmoodError.
+    asked: by, group, top, and model, the folder of a popularity model (None: the usual one). Returns run, results, by, group, top,
+    ranked (see photo_ranking.rank), left_out, page, sheet, cover, copies. Raises CrowdmoodError.
     """
+    model = popularity_model(asked)
     run, album = analyze_photos(sources, *how, results, progress)
-    ranked = rank(run, asked["by"], asked["group"])
-    others = left_out(run, ranked)
-    name = f"best-{'group-' if asked['group'] else ''}{asked['by']}"
-    page = Path(places[0]) if places[0] else run.report_folder / f"{name}.html"
-    sheet = Path(places[1]) if places[1] else page.with_name(f"{page.stem}.png" if places[0] else f"{name}.png")
     files = {number: (photo.path, photo.page) for number, photo in enumerate(album.photos)}
-    write_best(run, files, ranked, others, asked, page, sheet)
-    best = [files[row["frame"]][0] for row in ranked[:asked["top"]]]
-    copies = copy_best(best, Path(places[2])) if places[2] else []
-    return {"run": run.id, "results": str(run.results), **asked, "ranked": ranked, "left_out": others, "page": str(page),
-            "sheet": str(sheet), "copies": [str(copy) for copy in copies]}
+    if model:
+        threads = choose_device(how[1].device, how[1].runtime, how[1].threads).threads
+        ranked = rank_by_popularity(run, files, model, threads, lambda *counts: progress("features", *counts))
+    else:
+        ranked = rank(run, asked["by"], asked["group"])
+    others, shown = left_out(run, ranked), {name: asked[name] for name in ("by", "group", "top")}
+    name = f"best-{'group-' if asked['group'] else ''}{asked['by']}"
+    page = Path(places.page) if places.page else run.report_folder / f"{name}.html"
+    sheet = Path(places.sheet) if places.sheet else page.with_name(f"{page.stem}.png" if places.page else f"{name}.png")
+    write_best(run, files, ranked, others, shown, page, sheet)
+    best = [files[row["frame"]] for row in ranked[:asked["top"]]]
+    if places.cover and ranked:
+        write_cover(run, files, ranked, Path(places.cover))
+    copies = copy_best([path for path, _ in best], Path(places.copies)) if places.copies else []
+    return {"run": run.id, "results": str(run.results), **shown, "ranked": ranked, "left_out": others, "page": str(page), "sheet": str(sheet),
+            "cover": places.cover if ranked else None, "copies": [str(copy) for copy in copies]}
 
 
-def shown_photo(source: str, labels: Sequence[str], options: Options, execution: Execution, allow_private: bool = False) -> ShownPhoto:
+def popularity_model(asked: Mapping[str, Any]) -> Model | None:
+    """The model that photos are to be scored by, None where they are ranked by what faces show. asked: by, group, model.
+
+    Raises CrowdmoodError where there is none, or groups are asked for.
+    """
+    if asked["by"] != "popularity":
+        return None
+    if asked.get("group"):
+        raise CrowdmoodError("popularity scores a photo as a whole, not the faces of a group one by one; leave one of the two out")
+    return find_popularity(asked.get("model"))
+
+
+def shown_photo(source: str, options: Options, execution: Execution, allow_private: bool = False) -> ShownPhoto:
     """One photo of a file, or of the web: then it is fetched, and removed again. Raises CrowdmoodError."""
     if "://" not in source or Path(source).exists():
-        return show_photo(Path(source), labels, options, execution)
+        return show_photo(Path(source), (), options, execution)
     limits = Limits(allowed=lambda _: True) if allow_private else Limits()
     with TemporaryDirectory(prefix="crowdmood-") as folder:
-        return show_photo(fetch_picture(source, Path(folder), limits), labels, options, execution)
+        return show_photo(fetch_picture(source, Path(folder), limits), (), options, execution)
 
 
 def described(photo: ShownPhoto, name: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from crowdmood.errors import CrowdmoodError
 from crowdmood.results import Run
 
 MEASURES = ("happy", "sad", "surprise", "positivity")
+"""What faces show; `popularity.rank_by_popularity` is of whole photos, and needs a model."""
 LEFT_OUT = """
 SELECT
     file, digest, coalesce(faces, 0) AS faces,

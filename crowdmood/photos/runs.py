@@ -24,7 +24,6 @@ from crowdmood.analysis import run_id
 from crowdmood.errors import CrowdmoodError, ResultsError, VideoError, one_line
 from crowdmood.files import as_text
 from crowdmood.locks import lock
-from crowdmood.meeting.tables import write_rows
 from crowdmood.models import Model
 from crowdmood.options import Execution, Options
 from crowdmood.persons import Links
@@ -42,6 +41,7 @@ from crowdmood.s3 import S3Folder
 from crowdmood.scan import Chunk, chosen_models, open_eyes
 from crowdmood.schemas import ALWAYS, PARTS, part_table, table_of
 from crowdmood.signature import SIGNATURE_BYTES
+from crowdmood.tables import write_rows
 from crowdmood.video import get_ready, read_photo
 
 Progress = Callable[[str, int, int], None]

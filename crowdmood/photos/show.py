@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -47,22 +47,28 @@ class ShownPhoto:
         told = self.usable & (self.part >= HARDLY)
         return [self.labels[best] if sure else UNCERTAIN for best, sure in zip(self.probability.argmax(axis=1), told, strict=True)]
 
+    def among(self, labels: Sequence[str]) -> ShownPhoto:
+        """The same photo told by some of its labels only. Raises CrowdmoodError unless they are two or more different expressions."""
+        check_labels(labels)
+        picked = self.probability[:, [self.labels.index(name) for name in labels]]
+        part = picked.sum(axis=1)
+        return replace(self, labels=tuple(labels), probability=picked / np.maximum(part, 1e-12)[:, None], part=self.part * part)
+
 
 def show_photo(path: Path, labels: Sequence[str] = (), options: Options = USUAL, execution: Execution = ANYWHERE) -> ShownPhoto:
     """Find and read the faces of one photo (of an animation its first frame). labels: which expressions to tell between, () for all.
 
     Raises CrowdmoodError.
     """
-    chosen = tuple(labels) or EXPRESSIONS
-    check_labels(chosen)
+    if labels:
+        check_labels(labels)
     facts, image = look_at_photo(path), read_photo(path)
     scale = facts.width / image.shape[1]
     eyes = open_eyes(options, choose_device(execution.device, execution.runtime, execution.threads))
     rows = read_faces(iter([(0, image, scale)]), eyes)
-    picked = rows.expressions.probability[:, [EXPRESSIONS.index(name) for name in chosen]]
-    part = picked.sum(axis=1)
-    return ShownPhoto(image, facts, scale, rows.faces, rows.expressions.sharpness, rows.expressions.usable, chosen,
-                      picked / np.maximum(part, 1e-12)[:, None], part)
+    seen = rows.expressions
+    photo = ShownPhoto(image, facts, scale, rows.faces, seen.sharpness, seen.usable, EXPRESSIONS, seen.probability, seen.probability.sum(axis=1))
+    return photo.among(labels) if labels else photo
 
 
 def check_labels(labels: Sequence[str]) -> None:

@@ -21,8 +21,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from crowdmood import tables
-from crowdmood.files import sha256_of, write_aside
+from crowdmood.files import sha256_of
 from crowdmood.options import Options
+from crowdmood.row_groups import plain
 from crowdmood.s3 import S3Folder
 from crowdmood.schemas import TABLES
 from crowdmood.speech.attribution import Spans, attribute
@@ -127,12 +128,9 @@ def _stamp(path: Path) -> str | None:
 
 
 def _write(results: Path, run: str, table: str, rows: Sequence[Mapping[str, Any]], made_of: str) -> None:
-    """Write a table by its keys, aside and then renamed."""
-    form = TABLES[table]
-    stamped = form.with_metadata({**form.metadata, MADE_OF: made_of})
-    plain = pa.schema([one.with_type(pa.string()) if pa.types.is_dictionary(one.type) else one for one in form])
-    with write_aside(tables.table_path(results, table, run)) as aside:
-        tables.write_table(aside, stamped, [pa.Table.from_pylist([{"run": run, **row} for row in rows], plain)])
+    """Write a table by its keys."""
+    made = pa.Table.from_pylist([{"run": run, **row} for row in rows], plain(TABLES[table]))
+    tables.write_rows(results, table, run, made, **{MADE_OF: made_of})
 
 
 def _seen(results: Path, run: str, options: Options, recording: Recording, known: Sequence[str]) -> Seen:

@@ -5,15 +5,25 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from fastapi import FastAPI, Request
-from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from fastapi import FastAPI
+from fastapi.responses import FileResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 
 from crowdmood import __version__
-from crowdmood.errors import CrowdmoodError, told
-from crowdmood.web import live_pages, photo_pages, query_pages, recording_pages, result_pages
+from crowdmood.web import (
+    api_pages,
+    live_pages,
+    login_pages,
+    photo_pages,
+    query_pages,
+    recording_pages,
+    result_pages,
+)
+from crowdmood.web.error_answers import ANSWERS, add_error_answers
+from crowdmood.web.guard import Guard
+from crowdmood.web.sessions import Sessions
 from crowdmood.web.settings import WebSettings
-from crowdmood.web.web_pages import HERE, page
+from crowdmood.web.web_pages import HERE
 
 PARTS = (recording_pages, result_pages, photo_pages, live_pages, query_pages)
 
@@ -22,13 +32,15 @@ def make_app(settings: WebSettings) -> FastAPI:
     """The application. Each part has a `router` and `running(app)`, which is entered when the application starts and left when
     it ends; what it needs while it runs is in `app.state`."""
     app = FastAPI(title="crowdmood", version=__version__, lifespan=_lifespan, docs_url=None, redoc_url=None,
-                  openapi_url="/api/openapi.json")
+                  openapi_url="/api/openapi.json", description="Recordings, photos, the camera and SQL, for programs.")
     app.state.settings = settings
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
-    for part in PARTS:
-        app.include_router(part.router)
-    app.add_exception_handler(CrowdmoodError, _refused)
+    for router in (api_pages.router, login_pages.router, *(part.router for part in PARTS)):
+        app.include_router(router, responses=ANSWERS)
+    add_error_answers(app)
+    app.add_middleware(Guard, settings=settings, sessions=Sessions(settings.token))
     app.add_api_route("/", _home, include_in_schema=False)
+    app.add_api_route("/favicon.ico", _icon, include_in_schema=False)
     return app
 
 
@@ -44,9 +56,5 @@ def _home() -> RedirectResponse:
     return RedirectResponse("/recordings")
 
 
-def _refused(request: Request, error: CrowdmoodError) -> Response:
-    """What a user can act on is a sentence."""
-    if request.url.path.startswith("/api/"):
-        return JSONResponse({"error": told(error)}, 400)
-    answer: HTMLResponse = page(request, "refused.html.j2", 400, sentence=told(error))
-    return answer
+def _icon() -> FileResponse:
+    return FileResponse(HERE / "static" / "icon.svg", media_type="image/svg+xml")

@@ -12,8 +12,8 @@ from crowdmood.options import Execution, Options
 class WebSettings:
     """results: the results folder; everything that is uploaded lies in its folder `uploads`. token: what a visitor must know,
     None where only this machine can ask. host, port: where it listens. analyses: recordings analyzed at a time; waiting: those
-    that may wait for it. upload_bytes, photo_bytes: the largest recording and the largest photo taken. options, execution: how
-    recordings are analyzed unless a visitor says otherwise.
+    that may wait for it. rate: requests a second that one visitor may make, ten times as many at once. upload_bytes, photo_bytes: the largest recording and the largest photo taken. viewers: cameras
+    that are looked at at a time. options, execution: how recordings are analyzed unless a visitor says otherwise.
     """
 
     results: Path
@@ -22,8 +22,13 @@ class WebSettings:
     token: str | None = None
     analyses: int = 1
     waiting: int = 20
+    rate: float = 200.0
     upload_bytes: int = 20_000_000_000
     photo_bytes: int = 50_000_000
+    viewers: int = 16
+    queries: int = 2
+    query_queue: int = 20
+    query_s: float = 20.0
     options: Options = field(default_factory=Options)
     execution: Execution = field(default_factory=Execution)
 

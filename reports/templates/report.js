@@ -34,7 +34,7 @@
       return signed(one[2]) + (one[3] === null ? '' : ' (95 %: ' + signed(one[3]) + ' to ' + signed(one[4]) + ')') + ' · ' + one[5] + ' persons · ' + clock(one[0]) + ' – ' + clock(one[1]);
     };
     const clear = () => {
-      at = -1; cursor.hidden = true;
+      at = -1; cursor.hidden = true; delete chart.dataset.at;
       for (const id in rest) byId(id).textContent = rest[id];
       byId('faces').textContent = byId('synchrony').textContent = '';
       if (engagement) engagement.textContent = '';
@@ -45,6 +45,7 @@
       at = Math.max(0, Math.min(steps.length - 1, index));
       const [start, end, mix, positivity, faces, usable, persons] = steps[at];
       cursor.hidden = false;
+      chart.dataset.at = start;
       cursor.style.left = 100 * ((start + end) / 2 - first) / length + '%';
       byId('when').textContent = end - start < 0.3 ? clock(start) : clock(start) + ' – ' + clock(end);
       byId('who').textContent = persons + (persons === 1 ? ' person · ' : ' persons · ') + faces + (faces === 1 ? ' face, ' : ' faces, ') + usable + ' usable';
@@ -78,6 +79,8 @@
       event.preventDefault();
     });
     chart.addEventListener('blur', clear);
+    // The page that plays the film beside it says where the film is, and reads data-at where somebody points.
+    chart.addEventListener('show', event => show(find(event.detail)));
     document.querySelectorAll('.go').forEach(button => button.addEventListener('click', () => {
       chart.focus({preventScroll: true});
       chart.scrollIntoView({block: 'center'});
@@ -110,6 +113,7 @@
     const words = value => value === undefined || value === '' ? 'not in the picture' : value === 'x' ? 'could not be read' : 'positivity ' + signed(value / 100);
     const put = (x, y) => {
       const from = heat.start + cell * heat.step;
+      persons.dataset.at = from;
       tip.textContent = 'Person ' + row.dataset.person + ' · ' + clock(from) + ' – ' + clock(from + heat.step) + ' · ' + words(heat.rows[row.dataset.person][cell]);
       tip.hidden = false;
       shownAt = scrollY;
