@@ -26,7 +26,7 @@ def write_page(report: SqlReport, values: Mapping[str, Any], answer: pa.Table, p
     """
     figure = chart(report, answer)
     columns = [(field.name, pa.types.is_integer(field.type) or pa.types.is_floating(field.type)) for field in answer.schema]
-    rows = [[_text(name, value) for name, value in row.items()] for row in answer.slice(0, MOST_ROWS).to_pylist()]
+    rows = [[text_of(name, value) for name, value in row.items()] for row in answer.slice(0, MOST_ROWS).to_pylist()]
     asked = [(name.replace("_", " "), value) for name, value in values.items() if value not in ("", []) and not isinstance(value, list)]
     page = render("table.html.j2", report=report, chart=inline(figure) if figure else "", columns=columns, rows=rows,
                   total=len(answer), asked=asked)
@@ -54,7 +54,7 @@ def write_picture(report: SqlReport, answer: pa.Table, path: Path) -> None:
         raise ResultsError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
-def _text(name: str, value: Any) -> str:
+def text_of(name: str, value: Any) -> str:
     """A value as people read it."""
     if value is None:
         return "\u2013"

@@ -24,7 +24,7 @@ SELECT count(*) AS frames, coalesce(sum(faces), 0)::BIGINT AS faces, coalesce(mi
     coalesce(max(time_s + shown_s), 0) AS end_s, coalesce((SELECT any_value(persons) FROM runs), 0) AS persons
 FROM frames
 """
-NO_HEAT = pa.table({"person": pa.array([], pa.int32()), **{name: pa.array([], pa.float64()) for name in ("start_s", "end_s", "positivity")}})
+NO_HEAT = pa.Table.from_batches([], pa.schema({"person": pa.int32(), "start_s": pa.float64(), "end_s": pa.float64(), "positivity": pa.float64()}))
 EMPTY = {"frames": 0, "faces": 0, "usable_faces": 0, "coverage": None, "persons": 0, "usable_persons": 0, "start_s": 0.0,
          "end_s": 0.0, "positivity": None, **dict.fromkeys(EXPRESSIONS)}
 

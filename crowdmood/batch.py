@@ -15,7 +15,6 @@ from crowdmood import analysis
 from crowdmood.downloads import S3File, local_copy
 from crowdmood.errors import CrowdmoodError
 from crowdmood.options import Execution, Options
-from crowdmood.report import build_report
 from crowdmood.results import Run, publish
 from crowdmood.workers import keep_workers
 
@@ -51,6 +50,8 @@ def analyze_all(paths: Sequence[Path], options: Options, execution: Execution, r
 
 
 def _with_report(item: Item) -> Item:
+    from crowdmood.report import build_report  # and with it matplotlib, which an analysis alone does not need
+
     try:
         with local_copy(item.path) as local:
             return replace(item, report=publish(item.run.results, build_report(item.run, video=local if isinstance(item.path, S3File) else None)))

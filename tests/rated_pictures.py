@@ -7,6 +7,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from crowdmood.photos.features import FEATURES
+from crowdmood.photos.popularity import Head
+from crowdmood.training.popularity import Rated
+from crowdmood.training.popularity_card import write_model
 from tests.photo_files import photograph
 
 ATTRIBUTES = 36
@@ -27,3 +31,11 @@ def write_rated(folder: Path, count: int = 96, decides: float = 1.0, seed: int =
         lines.append(f"selfie_{at:04} {popularity[at]:.4f} {attributes}")
     (folder / "selfie_dataset.txt").write_text("\n".join(lines) + "\n")
     return bright
+
+
+def write_brightness_model(folder: Path) -> None:
+    """A popularity model, untrained, that goes by brightness alone."""
+    head = Head(np.zeros(len(FEATURES), np.float32), np.ones(len(FEATURES), np.float32), np.zeros(2 * len(FEATURES), np.float32), -2.0)
+    head.mean[0], head.deviation[0], head.weights[0] = 30, 10, 2
+    figures = {"accuracy": 0.5, "accuracy_low": 0.4, "accuracy_high": 0.6, "base_rate": 0.5, "rank_correlation": 0.0, "pictures": 0, "folds": 2, "repeats": 1}
+    write_model(folder, head, Rated(np.zeros((0, len(FEATURES)), np.float32), np.zeros(0), np.zeros(0, object), 0, ""), figures, "none")

@@ -50,6 +50,24 @@ def guarded(results):
         assert "Traceback" not in server.log.read_text()
 
 
+@pytest.fixture(scope="module")
+def everywhere(results):
+    """A server that listens on all addresses, with a token that it made; each visitor may ask 50 times at once."""
+    with serving(results, "--host", "0.0.0.0", "--rate-limit", "5") as server:
+        yield server
+        assert "Traceback" not in server.log.read_text()
+
+
+def made_token(server) -> str:
+    return re.search(r"token: (\S{20,})\n", server.said)[1]
+
+
+def visitor_from(address: str, server) -> httpx.Client:
+    """Somebody at another address of this machine."""
+    return httpx.Client(base_url=f"http://127.0.0.1:{urlsplit(server.address).port}", headers={"Accept": "application/json"},
+                        timeout=60, transport=httpx.HTTPTransport(local_address=address))
+
+
 def raw(server, request: str) -> tuple[int, str]:
     """Status and text of an answer to a request sent as it stands here, line by line."""
     address = urlsplit(server.address)
@@ -68,13 +86,12 @@ def test_it_listens_on_this_machine_only(local):
     assert listening == [f"0100007F:{port:04X}"]  # 127.0.0.1, as the kernel writes it
 
 
-def test_every_other_address_needs_a_token(results):
-    with serving(results, "--host", "0.0.0.0") as server:
-        address = f"http://127.0.0.1:{urlsplit(server.address).port}"
-        made = re.search(r"token: (\S{20,})\n", server.said)[1]
-        assert f"login#token={made}" in server.said and "Plain http" in server.said
-        assert httpx.get(f"{address}/api/openapi.json").status_code == 401
-        assert httpx.get(f"{address}/api/openapi.json", headers={"Authorization": f"Bearer {made}"}).status_code == 200
+def test_every_other_address_needs_a_token(everywhere):
+    made = made_token(everywhere)
+    assert f"login#token={made}" in everywhere.said and "Plain http" in everywhere.said
+    with visitor_from("127.0.0.5", everywhere) as client:
+        assert client.get("/api/openapi.json").status_code == 401
+        assert client.get("/api/openapi.json", headers={"Authorization": f"Bearer {made}"}).status_code == 200
 
 
 @pytest.mark.parametrize("token", ["short", " one two three "])
@@ -112,8 +129,8 @@ def test_a_host_header_does_not_open_an_address(guarded, local):
 def test_no_name_but_its_own_without_a_token(local):
     """A page elsewhere that calls this machine by its own name (DNS rebinding) learns nothing."""
     port = urlsplit(local.address).port
-    for host in ("attacker.example", f"attacker.example:{port}", "127.0.0.1.attacker.example", "[::1].attacker.example", ""):
-        assert raw(local, f"GET /recordings HTTP/1.1\nHost: {host}")[0] == 403, host
+    for host in ("attacker.example", f"attacker.example:{port}", "127.0.0.1.attacker.example", "[::1].attacker.example", "[", "", "a b"):
+        assert raw(local, f"GET /recordings HTTP/1.1\nHost: {host}")[0] in (400, 403), host
     for host in (f"localhost:{port}", "127.0.0.1", f"[::1]:{port}"):
         assert raw(local, f"GET /healthz HTTP/1.1\nHost: {host}")[0] == 200, host
 
@@ -168,13 +185,16 @@ def test_a_session_has_an_end(monkeypatch):
     assert not sessions.open(cookie)
 
 
-def test_guessing_is_slow(results):
-    with serving(results, token=TOKEN) as server, httpx.Client(base_url=server.address) as client:
-        for _ in range(5):
-            assert client.get("/api/openapi.json", headers={"Authorization": "Bearer wrong"}).status_code == 401
-        answer = client.post("/login", data={"csrf": proof(client), "token": TOKEN}, headers={"Accept": "application/json"})
+def test_guessing_is_slow(everywhere):
+    token = made_token(everywhere)
+    right, wrong = {"Authorization": f"Bearer {token}"}, {"Authorization": "Bearer wrong"}
+    with visitor_from("127.0.0.6", everywhere) as client:
+        assert [client.get("/api/openapi.json", headers=wrong).status_code for _ in range(5)] == [401] * 5
+        answer = client.post("/login", data={"csrf": proof(client), "token": token})
         assert answer.status_code == 429 and int(answer.headers["retry-after"]) > 5 and "Too many wrong tokens" in answer.json()["error"]
-        assert client.get("/api/openapi.json", headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 429
+        assert client.get("/api/openapi.json", headers=right).status_code == 429
+    with visitor_from("127.0.0.7", everywhere) as other:
+        assert other.get("/api/openapi.json", headers=right).status_code == 200
 
 
 # What other web sites can make a browser do
@@ -185,6 +205,7 @@ def attempts(server, client):
     good = proof(client)
     yield 403, {"Origin": other, "X-CSRF-Token": good}
     yield 403, {"Origin": "null", "X-CSRF-Token": good}
+    yield 403, {"Origin": "http://[", "X-CSRF-Token": good}
     yield 403, {"Origin": own.replace("127.0.0.1", "localhost"), "X-CSRF-Token": good}
     yield 403, {"Sec-Fetch-Site": "cross-site", "X-CSRF-Token": good}
     yield 403, {"Sec-Fetch-Site": "same-site", "Origin": own, "X-CSRF-Token": good}
@@ -302,12 +323,13 @@ def test_lying_about_a_size_is_refused(local):
         assert raw(local, f"POST /logout HTTP/1.1\nHost: {host}\n{line}")[0] in (400, 413)
 
 
-def test_who_asks_too_fast_waits(results):
-    with serving(results, "--rate-limit", "1") as server, httpx.Client(base_url=server.address, headers={"Accept": "application/json"}) as client:
-        answers = [client.get("/healthz") for _ in range(40)]
+def test_who_asks_too_fast_waits(everywhere):
+    with visitor_from("127.0.0.8", everywhere) as client, visitor_from("127.0.0.9", everywhere) as other:
+        answers = [client.get("/healthz") for _ in range(80)]
         refused = [answer for answer in answers if answer.status_code == 429]
-        assert answers[0].status_code == 200 and refused
+        assert [answer.status_code for answer in answers[:50]] == [200] * 50 and refused
         assert int(refused[0].headers["retry-after"]) >= 1 and "faster" in refused[0].json()["error"]
+        assert other.get("/healthz").status_code == 200
 
 
 def test_nonsense_over_the_network_is_not_logged_and_does_no_harm(local):

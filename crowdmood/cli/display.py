@@ -18,13 +18,12 @@ from rich.progress import (
 )
 
 from crowdmood import analysis
-from crowdmood.answers import overview_of
+from crowdmood.answers import MINUTES_FROM_S, overview_of
 from crowdmood.batch import Item
 from crowdmood.clock import format_time
 from crowdmood.errors import one_line, told
 from crowdmood.labels import EXPRESSIONS
 from crowdmood.law import warning
-from crowdmood.report import MINUTES_FROM_S
 from crowdmood.results import Run
 from crowdmood.zoom.meetings import Meeting
 

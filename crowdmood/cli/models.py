@@ -44,11 +44,16 @@ def _try(model) -> None:
 
     from crowdmood.errors import ModelError
     from crowdmood.expressions import CROPS_PER_REQUEST
-    from crowdmood.models import EXPRESSION_NET
+    from crowdmood.models import EXPRESSION_NET, POPULARITY_HEAD
     from crowdmood.runtimes import Device, load_network
 
     for name in model.card["files"]:
         model.file(name)
+    if model.kind == POPULARITY_HEAD:
+        from crowdmood.photos.popularity import load_head
+
+        load_head(model)
+        return
     device, shape = Device("cpu", "openvino", 1), model.card["input"]
     if model.kind == EXPRESSION_NET:
         black = np.zeros((1, shape["size"], shape["size"], shape["channels"]), np.uint8)

@@ -95,8 +95,12 @@ def _folder(given: str | None) -> Path:
 def _listen(host: str, port: int) -> socket.socket:
     """A socket that takes connections. Raises CrowdmoodError."""
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        return socket.create_server(found[4][:2], family=found[0], backlog=1024)
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        listening = socket.socket(family, kind, protocol)  # with the protocol named, answers are not held back (TCP_NODELAY)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(1024)
+        return listening
     except OSError as error:
         why = {98: "another program listens there; take another --port, or 0 for a free one",
                13: "this needs more rights; take a --port above 1023",

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 STEP = 5             # grey levels: the least step that can be an edge; a dark tile on black has ten
-COLOURED = 4         # ... and so many times that in a channel: a grey tile on a slide may have the same brightness
+COLOURED = 3         # ... and so many times that in a channel: a grey tile on a slide may have the same brightness
 SAMPLED = 180        # about how many rows (and columns, per 16:9) lines are looked for across
 TRIM = 0.08          # share of a side left out at either end: corners may be round
 LEAST_SUPPORT = 0.45  # a side with this share of edges speaks neither for nor against a tile

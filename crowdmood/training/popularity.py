@@ -169,10 +169,11 @@ def _loss(score: np.ndarray, popular: np.ndarray) -> float:
     return float(-np.log(sure).mean())
 
 
-def strongest(head: Head, most: int = 8) -> list[tuple[str, float, bool]]:
-    """What the head goes by: names, weights in logits per deviation, and whether it is the square that weighs; the strongest first."""
-    order = np.abs(head.weights).argsort()[::-1][:most]
-    return [(FEATURES[at % len(FEATURES)], round(float(head.weights[at]), 3), bool(at >= len(FEATURES))) for at in order]
+def goes_with(rated: Rated, most: int = 8) -> list[tuple[str, float]]:
+    """The features that agree most in rank with popularity, each by itself: names, and Spearman's correlation."""
+    varied = [at for at in range(len(FEATURES)) if np.ptp(rated.rows[:, at]) > 0] if len(rated) > 2 and np.ptp(rated.popularity) > 0 else []
+    found = [(FEATURES[at], round(float(spearmanr(rated.rows[:, at], rated.popularity).statistic), 3)) for at in varied]
+    return sorted(found, key=lambda one: -abs(one[1]))[:most]
 
 
 def whole_head(rated: Rated) -> Head:

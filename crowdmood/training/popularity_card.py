@@ -14,7 +14,7 @@ from crowdmood.models import POPULARITY_HEAD
 from crowdmood.photos.features import FEATURES
 from crowdmood.photos.popularity import WEIGHTS, Head
 from crowdmood.training.expression_tables import table, wrap
-from crowdmood.training.popularity import Rated, data_digest, strongest
+from crowdmood.training.popularity import Rated, data_digest, goes_with
 
 LIMITS = ("Tells how much a picture is like those that were popular in its data, not what it or the person in it is worth. "
           "Followers, hour, place and the audience's taste decide most of popularity and are not in a picture; the audience's prejudices "
@@ -31,7 +31,7 @@ def write_model(folder: Path, head: Head, rated: Rated, figures: dict, command: 
             save_file(arrays, aside)
         card = _card(folder, rated, figures, command)
         with write_aside(folder / "README.md") as aside:
-            aside.write_text(readme(card, strongest(head)), encoding="utf-8")
+            aside.write_text(readme(card, goes_with(rated)), encoding="utf-8")
         with write_aside(folder / "card.toml") as aside:
             aside.write_text(tomli_w.dumps(card), encoding="utf-8")
     except OSError as error:
@@ -62,17 +62,17 @@ def _times(repeats: int) -> str:
     return f", drawn {repeats} times," if repeats > 1 else ""
 
 
-def readme(card: dict, features: list[tuple[str, float, bool]]) -> str:
+def readme(card: dict, features: list[tuple[str, float]]) -> str:
     """The model folder's README.md."""
     figures, facts = card["metrics"], card["training"]
-    rows = [[name + (" (squared: far from usual)" if square else ""), f"{weight:+.3f}"] for name, weight, square in features]
+    rows = [[name, f"{agreement:+.2f}"] for name, agreement in features]
     parts = [f"# {card['name']}", wrap(f"{card['architecture'].capitalize()}; gives how likely a photo is among the more popular half of those it "
                                        "was learned from, 0 to 1."),
              "## Figures", wrap(f"{verdict(figures)[0].upper()}{verdict(figures)[1:]}. Scores and popularity of held-out pictures agree in rank by "
                                 f"{figures['rank_correlation']:.2f} (Spearman; 0: not at all, 1: fully). The interval is Nadeau and Bengio's, for folds "
                                 "that share most of what is learned from; identical pictures are in one fold."),
-             "## What it goes by", wrap("Weights in logits for a deviation from the usual photo. They say what goes with popularity in these data, not "
-                                        "what makes it."), table(["feature", "weight"], rows),
+             "## What goes with popularity in these data", wrap("How a feature by itself agrees in rank with popularity (Spearman). It is no cause."),
+             table(["feature", "agreement"], rows),
              "## Training", f"`{facts['command']}`", wrap(f"{facts['pictures']:,} pictures" + (
                  f"; {facts['lacking']:,} more lines of the table have no picture that can be read" if facts["lacking"] else "")
                  + f". Data: sha256 `{facts['data_sha256']}` over the table and the pictures."),

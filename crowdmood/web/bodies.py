@@ -16,33 +16,49 @@ STALL_S = 60  # of silence within a body
 DISCARDED, DISCARD_S = 32_000_000, 10  # bytes and seconds of a refused body that are taken
 PEEK = 4096  # bytes of a form within which its field `csrf` stands
 FIELD = re.compile(rb'(?:^|&)csrf=([^&]*)|name="csrf"\r\n\r\n([^\r]*)\r\n')
+FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
-def limited(receive: Receive, most: int) -> Receive:
-    """The body, which ends with TooLarge behind so many bytes, and with Refusal where it stalls."""
-    taken, more = 0, True
+class Body:
+    """A body of at most `most` bytes. Hand on `receive`: what has been looked at comes again."""
 
-    async def next_piece() -> Message:
-        nonlocal taken, more
+    def __init__(self, receive: Receive, most: int) -> None:
+        self._receive, self._most = receive, most
+        self._taken, self._more = 0, True
+        self._seen: list[Message] = []
+
+    async def receive(self) -> Message:
+        """The next message, as ASGI has it. Raises TooLarge behind the last byte that is taken, Refusal where nothing comes."""
+        return self._seen.pop(0) if self._seen else await self._next()
+
+    async def form_proof(self, headers: Headers) -> str:
+        """What the field `csrf` of a form says, '' where there is none near its beginning."""
+        if not headers.get("content-type", "").startswith(FORMS):
+            return ""
+        start = b""
+        while self._more and len(start) < PEEK:
+            self._seen.append(await self._next())
+            start += self._seen[-1].get("body", b"")
+        found = FIELD.search(start[:PEEK])
+        return unquote_plus((found[1] or found[2] or b"").decode("latin-1")) if found else ""
+
+    async def discard(self) -> None:
+        """Take what is still to come, if it is not much: who is still sending does not read the answer."""
+        self._most = self._taken + DISCARDED
+        with suppress(TimeoutError, TooLarge):
+            async with asyncio.timeout(DISCARD_S):
+                while self._more:
+                    await self._next()
+
+    async def _next(self) -> Message:
         try:  # behind the end of the body only the visitor's going is waited for, which may take long
-            message = await asyncio.wait_for(receive(), STALL_S if more else None)
+            message = await asyncio.wait_for(self._receive(), STALL_S if self._more else None)
         except TimeoutError:
             raise Refusal(f"Nothing has come for {STALL_S} s; send it again.") from None
-        taken, more = taken + len(message.get("body", b"")), message.get("more_body", False)
-        if taken > most:
-            raise too_large(most)
+        self._taken, self._more = self._taken + len(message.get("body", b"")), message.get("more_body", False)
+        if self._taken > self._most:
+            raise too_large(self._most)
         return message
-
-    return next_piece
-
-
-async def discard(receive: Receive) -> None:
-    """Take what is still to come of a body that is refused, if it is not much: who is still sending does not read the answer."""
-    taken = 0
-    with suppress(TimeoutError):
-        async with asyncio.timeout(DISCARD_S):
-            while taken < DISCARDED and (message := await receive()).get("more_body"):
-                taken += len(message["body"])
 
 
 def too_large(most: int) -> TooLarge:
@@ -56,21 +72,3 @@ def size(count: int) -> str:
         if count >= factor:
             return f"{count / factor:.3g} {unit}"
     return f"{count} bytes"
-
-
-async def form_proof(headers: Headers, receive: Receive) -> tuple[str, Receive]:
-    """What the first field of a form proves, '' for none, and the body as if nothing had been read of it."""
-    if not headers.get("content-type", "").startswith(("application/x-www-form-urlencoded", "multipart/form-data")):
-        return "", receive
-    messages: list[Message] = []
-    start, more = b"", True
-    while more and len(start) < PEEK:
-        messages.append(await receive())
-        start += messages[-1].get("body", b"")
-        more = messages[-1].get("more_body", False)
-    found = FIELD.search(start[:PEEK])
-
-    async def again() -> Message:
-        return messages.pop(0) if messages else await receive()
-
-    return unquote_plus((found[1] or found[2] or b"").decode("latin-1")) if found else "", again

@@ -9,13 +9,12 @@ from __future__ import annotations
 import ipaddress
 import math
 import re
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from crowdmood.web.bodies import discard, form_proof, limited, too_large
+from crowdmood.web.bodies import Body, too_large
 from crowdmood.web.browser_rules import HEADERS
 from crowdmood.web.error_answers import answer
 from crowdmood.web.limits import largest_body
@@ -26,6 +25,7 @@ from crowdmood.web.settings import WebSettings
 
 OPEN = ("/login", "/static/", "/healthz", "/favicon.ico")  # what a visitor sees who has not said the token
 READS = ("GET", "HEAD", "OPTIONS")
+HOST = re.compile(r"([\w.-]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?")
 NAMES = ("localhost", "127.0.0.1", "[::1]")
 KNOWN = 1000  # visitors who have said the token and are remembered
 GUESSES, GUESSES_PER_S = 5, 1 / 20  # wrong tokens, of one visitor
@@ -47,13 +47,24 @@ class Guard:
         visitor = HTTPConnection(scope)
         cookie = visitor.cookies.get(cookie_name(self.settings), "")
         self._tell_pages(scope, cookie)
+        if scope["type"] == "websocket":
+            return await self._websocket(visitor, cookie, receive, send)
+        body, send = Body(receive, largest_body(scope["path"], self.settings)), _with_headers(send, scope["path"])
         try:
             self._check(visitor, cookie)
-            if scope["type"] == "http":
-                receive = await self._checked_body(visitor, cookie, receive)
+            await self._check_proof(visitor, cookie, body)
         except Refusal as refusal:
-            return await _refuse(refusal, scope, receive, send)
-        await self.app(scope, receive, send if scope["type"] == "websocket" else _with_headers(send, scope))
+            await body.discard()
+            return await answer(Request(scope), refusal)(scope, receive, send)
+        await self.app(scope, body.receive, send)
+
+    async def _websocket(self, visitor: HTTPConnection, cookie: str, receive: Receive, send: Send) -> None:
+        try:
+            self._check(visitor, cookie)
+        except Refusal as refusal:
+            await receive()
+            return await send({"type": "websocket.close", "code": 1008, "reason": str(refusal)[:120]})
+        await self.app(visitor.scope, receive, send)
 
     def _tell_pages(self, scope: Scope, cookie: str) -> None:
         """What pages know of the visitor, as `request.state`."""
@@ -66,6 +77,8 @@ class Guard:
         """Raises Refusal unless this visitor may ask for this address now."""
         who, headers = whose(visitor), visitor.headers
         path = visitor.scope["path"]  # and not that of visitor.url, which the Host header can forge
+        if not HOST.fullmatch(headers.get("host", "")):
+            raise Refusal("The header Host does not name a server.")
         if wait := self.rates.take(who):
             raise Busy("You ask faster than this server answers; wait a moment and try again.", wait)
         if not self.sessions.needed:
@@ -94,27 +107,27 @@ class Guard:
         if wait := max(self.guesses.wait(who), 0 if who in self.known else self.all_guesses.wait("all")):
             raise Busy(f"Too many wrong tokens; try again in {math.ceil(wait)} s.", wait)
         if self.sessions.knows(token):
-            self.known = dict([*self.known.items(), (who, None)][-KNOWN:])
+            self.known[who] = None
+            if len(self.known) > KNOWN:
+                del self.known[next(iter(self.known))]
             return True
         self.guesses.take(who)
         self.all_guesses.take("all")
         return False
 
-    async def _checked_body(self, visitor: HTTPConnection, cookie: str, receive: Receive) -> Receive:
-        """The body, which ends with an error when it becomes too large. Raises Refusal unless a page of ours or a program sent it."""
+    async def _check_proof(self, visitor: HTTPConnection, cookie: str, body: Body) -> None:
+        """Raises Refusal unless a page of ours or a program sent what changes something, and no more than is taken."""
         headers, most = visitor.headers, largest_body(visitor.scope["path"], self.settings)
         length = headers.get("content-length", "")
         if length.isdigit() and int(length) > most:
             raise too_large(most)
-        receive = limited(receive, most)
         if visitor.scope["method"] in READS or _is_program(headers):
-            return receive
+            return
         proof = headers.get("x-csrf-token")
         if proof is None:
-            proof, receive = await form_proof(headers, receive)
+            proof = await body.form_proof(headers)
         if not self.sessions.is_proof(proof, cookie):
             raise NotAllowed("This page is older than the server's memory of it; load it again and repeat what you did.")
-        return receive
 
 
 def whose(connection: HTTPConnection) -> str:
@@ -144,7 +157,7 @@ def _asked_by_us(visitor: HTTPConnection) -> bool:
     if reads:
         return site in ("none", "same-origin") or mode == "navigate"
     origin = headers.get("origin")
-    return site in ("none", "same-origin") and (origin is None or urlsplit(origin).netloc == headers.get("host"))
+    return site in ("none", "same-origin") and (origin is None or origin.partition("://")[2] == headers.get("host"))
 
 
 def _is_program(headers: Headers) -> bool:
@@ -152,17 +165,9 @@ def _is_program(headers: Headers) -> bool:
     return headers.get("authorization", "").lower().startswith("bearer ") or not any(name in headers for name in ("origin", "sec-fetch-site", "cookie"))
 
 
-async def _refuse(refusal: Refusal, scope: Scope, receive: Receive, send: Send) -> None:
-    if scope["type"] == "websocket":
-        await receive()
-        return await send({"type": "websocket.close", "code": 1008, "reason": str(refusal)[:120]})
-    await discard(receive)
-    await answer(Request(scope), refusal)(scope, receive, _with_headers(send, scope))
-
-
-def _with_headers(send: Send, scope: Scope) -> Send:
+def _with_headers(send: Send, path: str) -> Send:
     """Tells browsers the rules; our own files may be kept, if asked for whether they have changed."""
-    rules = HEADERS | ({"Cache-Control": "no-cache"} if scope["path"].startswith("/static/") else {})
+    rules = HEADERS | ({"Cache-Control": "no-cache"} if path.startswith("/static/") else {})
 
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":

@@ -120,16 +120,17 @@ class RecordingList:
     def _all(self) -> list[Recording]:
         rows, analyses = self.rows(), {one.upload: one for one in self.analyses.all()}
         runs, complete = {row["run"]: row for row in rows}, {row["run"] for row in rows if row["status"] == "complete"}
-        mine, films = [], set()
+        mine, films, made = [], set(), {}
         for upload in self.uploads.all():
             analysis = analyses.get(upload.id)
             if analysis and analysis.status == DONE:
+                made[analysis.run] = upload.id
                 if analysis.run in complete or not upload.is_whole:
                     continue  # the run stands for it
                 analysis = None  # its run was removed, or a later one of the same film is not complete
             mine.append(self._uploaded(upload, analysis))
             films.add(str(upload.film))
-        others = [self._run(row) for row in runs.values() if row["status"] == "complete" or row["path"] not in films]
+        others = [self._run(row, made.get(row["run"])) for row in runs.values() if row["status"] == "complete" or row["path"] not in films]
         return sorted([*mine, *others], key=lambda one: one.started.timestamp() if one.started else 0.0, reverse=True)
 
     def _uploaded(self, upload: Upload, analysis: Analysis | None) -> Recording:
@@ -139,12 +140,12 @@ class RecordingList:
                          context=(analysis.asked if analysis else upload.asked or {}).get("context"),
                          analysis=self.state(analysis) if analysis else None)
 
-    def _run(self, row: dict[str, Any]) -> Recording:
+    def _run(self, row: dict[str, Any], upload: str | None) -> Recording:
         facts = {name: row[name] for name in Recording.model_fields if name in row}
         if row["status"] != "complete":
             facts["chunks_done"] = len(part_numbers(self.results, "faces", row["run"]))
         kind = row["layout"] if row["layout"] in ("meeting", "photos") else "film"
-        return Recording(**facts | {"status": status_of(row), "kind": kind})
+        return Recording(**facts | {"status": status_of(row), "kind": kind, "upload": upload})
 
 
 def says(analysis: Analysis, place: int, waits_for_another: bool) -> str:

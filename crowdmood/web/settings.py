@@ -13,7 +13,8 @@ class WebSettings:
     """results: the results folder; everything that is uploaded lies in its folder `uploads`. token: what a visitor must know,
     None where only this machine can ask. host, port: where it listens. analyses: recordings analyzed at a time; waiting: those
     that may wait for it. rate: requests a second that one visitor may make, ten times as many at once. upload_bytes, photo_bytes: the largest recording and the largest photo taken. viewers: cameras
-    that are looked at at a time. options, execution: how recordings are analyzed unless a visitor says otherwise.
+    that are looked at at a time. queries: of SQL, answered at a time; query_queue: those that may wait for it; query_s: seconds that one
+    may take. options, execution: how recordings are analyzed unless a visitor says otherwise.
     """
 
     results: Path

@@ -205,7 +205,7 @@ function tell(state) {
   if (bar && state.percent !== null) bar.value = state.percent;
   const name = line?.querySelector("h3")?.textContent.trim();
   if (state.status === "done" && name) notice(`${name} is analyzed.`);
-  if (state.status === "failed" && name) notice(`${name}: ${state.error}`, true);
+  if (state.status === "failed" && name) notice(state.error.startsWith(name) ? state.error : `${name}: ${state.error}`, true);
 }
 
 document.addEventListener("visibilitychange", () => { const hidden = !events; follow(); if (hidden && events) refresh(); });
