@@ -7,6 +7,8 @@ from crowdmood.options import CONTEXTS
 MEETING = ("EU AI Act Art. 5(1)(f) forbids inferring emotions at work and in education, except for medical or safety reasons; "
            "say what this meeting is with --context "
            f"{'|'.join(CONTEXTS)} (kept in the run, printed in its report; see docs/responsible-use.md)")
+LIVE = ("tell everyone who is in the picture; EU AI Act Art. 5(1)(f) forbids inferring emotions at work and in education, except for medical "
+        "or safety reasons")
 FORBIDDEN = {
     "work": "EU AI Act Art. 5(1)(f) forbids AI systems that infer emotions of persons at the workplace, except for medical or safety reasons, "
             "also where they consent. Declaring it is recorded, and makes nothing lawful",

@@ -159,7 +159,7 @@ def test_leaving_early_ends_the_workers_at_once():
     assert next(outcomes) == 0
     start = time.monotonic()
     outcomes.close()
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 30
 
 
 def test_serial_is_lazy():

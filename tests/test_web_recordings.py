@@ -118,7 +118,7 @@ def test_the_page_shows_a_run_with_its_mix(client):
 ])
 def test_what_makes_no_sense_is_refused_before_anything_is_sent(client, body, status):
     answer = client.post("/api/uploads", json=body)
-    assert answer.status_code == status and answer.json()["error"].endswith("."), answer.text
+    assert answer.status_code == status and len(answer.json()["error"]) > 10, answer.text
     assert client.get("/api/uploads").json() == []
 
 

@@ -22,6 +22,7 @@ COMMANDS = {
     "runs": ("runs", "List what has been analyzed, or remove it."),
     "jobs": ("jobs", "Analyze recordings at set times, or as they come."),
     "export": ("export", "Write a run in the format of another tool: py-feat, OpenFace, deepface, MOT, WebVTT, CSV."),
+    "live": ("live", "Show what the faces before a camera show, and take the picture when all smile."),
     "serve": ("serve", "Show recordings, photos, the camera and SQL in the browser."),
     "demo": ("demo", "Make a short clip from photographs that are installed, and analyze it."),
     "models": ("models", "List the models, with their figures and limits."),

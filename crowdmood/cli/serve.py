@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import socket
 from typing import TYPE_CHECKING
@@ -102,9 +103,9 @@ def _listen(host: str, port: int) -> socket.socket:
         listening.listen(1024)
         return listening
     except OSError as error:
-        why = {98: "another program listens there; take another --port, or 0 for a free one",
-               13: "this needs more rights; take a --port above 1023",
-               99: "this machine has no such address"}.get(error.errno or 0, error.strerror or str(error))
+        why = {errno.EADDRINUSE: "another program listens there; take another --port, or 0 for a free one",
+               errno.EACCES: "this needs more rights; take a --port above 1023",
+               errno.EADDRNOTAVAIL: "this machine has no such address"}.get(error.errno or 0, error.strerror or str(error))
         raise CrowdmoodError(f"cannot listen on {host} port {port}: {why}") from None
 
 

@@ -23,6 +23,7 @@ BAR_PIXELS = (14, 64)              # ... and the least and most pixels of height
 INK = 45                           # grey levels by which letters are brighter than what is around them
 WHITE = 125                        # grey level that letters have at least
 SPACE = 0.9                        # a gap wider than this, in heights of letters, ends a name
+SPECK = 0.5                        # ink of a letter, in pixels by its height, at least
 DARK_BAR = 150                     # ... and so does one without a dark column
 INKED = (0.1, 0.72)                # share of ink in a line of letters
 BRIGHT_INK = 160                   # ink above this counts no more: bars differ in how dark they are
@@ -123,7 +124,7 @@ def find_name(inked: np.ndarray, white: np.ndarray) -> tuple[int, int, int, int]
         return None
     top, bottom = band
     high = bottom - top
-    columns = np.flatnonzero(inked[top:bottom].any(axis=0))
+    columns = _without_specks(inked[top:bottom].sum(axis=0), high)
     gaps = np.flatnonzero(np.diff(columns) > 1)
     after = columns[gaps + 1]
     far = after - columns[gaps] > SPACE * high + 3
@@ -138,6 +139,15 @@ def find_name(inked: np.ndarray, white: np.ndarray) -> tuple[int, int, int, int]
     share = inked[top:bottom, start:end].mean()
     fits = start <= 2.5 * high + 4 and end - start >= max(0.7 * high, 5) and INKED[0] <= share <= INKED[1]
     return (start, *_whole_letters(inked[:, start:end], top, bottom), end) if fits else None
+
+
+def _without_specks(ink: np.ndarray, high: int) -> np.ndarray:
+    """Columns with ink, of int (w,) pixels in each, but not what stands before the first letter and is smaller than any: the
+    codec leaves such specks at the inner edge of a speaker frame."""
+    columns = np.flatnonzero(ink)
+    starts = np.concatenate([[0], np.flatnonzero(np.diff(columns) > 1) + 1])
+    large = np.flatnonzero(np.add.reduceat(ink[columns], starts) >= SPECK * high)
+    return columns[starts[large[0]]:] if len(large) else columns
 
 
 def _whole_letters(inked: np.ndarray, top: int, bottom: int) -> tuple[int, int]:

@@ -8,6 +8,7 @@ A recording is played at its own pace, and its times are its own; those of the o
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,9 +18,8 @@ from time import monotonic
 import cv2
 import numpy as np
 
-from crowdmood.errors import CrowdmoodError, VideoError
+from crowdmood.errors import VideoError, one_line
 from crowdmood.video import Sampling, decode, probe, select
-from crowdmood.web_files import shown_address
 
 STREAMS = ("rtsp://", "rtsps://", "http://", "https://", "rtmp://", "udp://", "srt://")
 OPEN_S, SILENT_S = 15, 10  # a camera that takes longer to answer, or then gives nothing for so long, is given up
@@ -55,7 +55,7 @@ def _seen(source: str, fps: float, stop: threading.Event) -> Iterator[tuple[floa
         while not stop.is_set():
             # All of a camera's pictures are taken, or it would give old ones; only those that are due are converted.
             if not camera.grab():
-                raise VideoError(f"{_named(source)} gives no more pictures; is it still connected?")
+                raise VideoError(f"{named(source)} gives no more pictures; is it still connected?")
             now = monotonic()
             if now < due:
                 continue
@@ -68,7 +68,7 @@ def _seen(source: str, fps: float, stop: threading.Event) -> Iterator[tuple[floa
 @contextmanager
 def _opened(source: str) -> Iterator[cv2.VideoCapture]:
     """A camera, or a stream. Raises VideoError."""
-    cv2.setLogLevel(0)  # it writes lines of its own to stderr, several for each failure
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # it writes lines of its own to stderr, several for each failure
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     if source.isdecimal():
         camera = cv2.VideoCapture(int(source))
@@ -84,12 +84,13 @@ def _opened(source: str) -> Iterator[cv2.VideoCapture]:
 
 def _why_closed(source: str) -> str:
     if not source.isdecimal():
-        return f"{_named(source)} cannot be opened; check the address, and whether the camera answers other players"
+        return f"{named(source)} cannot be opened; check the address, and whether the camera answers other players"
     found = sorted(path.name.removeprefix("video") for path in Path("/dev").glob("video[0-9]*"))
     if not found:
         return f"there is no camera {source}: this machine has none; give the address of a stream, or a file"
     return f"camera {source} cannot be opened; there are: {', '.join(found)}, and another program may be using it"
 
 
-def _named(source: str) -> str:
-    return f"camera {source}" if source.isdecimal() else shown_address(source)
+def named(source: str) -> str:
+    """A source as messages name it: an address without the password in it."""
+    return f"camera {source}" if source.isdecimal() else one_line(re.sub(r"//[^/@]*@", "//", source))[:120]

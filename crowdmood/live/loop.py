@@ -33,7 +33,7 @@ class Loop:
         self.viewers: set[Viewer] = set()
         self.pace = Pace()
         self.failure: CrowdmoodError | None = None
-        self._changed = threading.Condition()
+        self._changed, self._opened = threading.Condition(), threading.Event()
         self._thread: threading.Thread | None = None
         self._stopped = False
 
@@ -43,6 +43,13 @@ class Loop:
             if self._thread is None and not self._stopped:
                 self._thread = threading.Thread(target=self._run, name="live", daemon=True)
                 self._thread.start()
+
+    def wait_until_ready(self) -> None:
+        """Return when the networks are loaded. Raises CrowdmoodError where they cannot be."""
+        self.get_ready()
+        self._opened.wait()
+        if self.failure:
+            raise self.failure
 
     def join(self, deliver: Deliver, wish: Wish | None = None) -> Viewer:
         """A new viewer. deliver: takes each view, on the loop's thread, and must neither take long nor raise."""
@@ -81,7 +88,8 @@ class Loop:
             self._thread.join()
 
     def _run(self) -> None:
-        eyes, size, threads = self._opened()
+        eyes, size, threads = self._open()
+        self._opened.set()
         with ThreadPoolExecutor(threads, "live-jpeg") as pool:
             while (turn := self._next(size)) is not None:
                 try:
@@ -93,7 +101,7 @@ class Loop:
                     for viewer, shown in turn:
                         viewer.deliver(refused(shown, sentence))
 
-    def _opened(self) -> tuple[Eyes | None, int, int]:
+    def _open(self) -> tuple[Eyes | None, int, int]:
         """The networks, how many pictures they look at together, and how many threads there are. None: there is a failure."""
         try:
             eyes, device = open_sight(self.options, self.execution)

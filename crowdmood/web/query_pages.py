@@ -81,7 +81,7 @@ async def answer(request: Request, question: Asked) -> HTMLResponse:
     except CrowdmoodError as error:
         values: dict[str, Any] = {"error": told(error)}
     else:
-        values = {"error": None, "title": _report(question.name).title if question.name else "Answer", **_readable(said)}
+        values = {"error": None, "title": _report(question.name).title if question.name else "Answer", **_readable(said, question)}
     if "hx-request" in request.headers:
         return page(request, "sql_answer.html.j2", question=question, **values)
     return await asyncio.to_thread(_whole, request, question, values)
@@ -110,10 +110,13 @@ def _report(name: str) -> SqlReport:
     return reports[name]
 
 
-def _readable(said: dict[str, Any]) -> dict[str, Any]:
+def _readable(said: dict[str, Any], question: Question) -> dict[str, Any]:
     """An answer as people read it. columns: name, type, whether it is a number; rows: texts."""
     columns = [column | {"number": column["type"].startswith(("int", "uint", "float", "double", "decimal"))} for column in said["columns"]]
-    rows = [[_cut(text_of(column["name"], value)) for column, value in zip(columns, row, strict=True)] for row in said["rows"]]
+    hidden = {"run"} if question.name and question.run else set()  # it is the same in all rows of a report of one run
+    rows = [[_cut(text_of(column["name"], value)) for column, value in zip(columns, row, strict=True) if column["name"] not in hidden]
+            for row in said["rows"]]
+    columns = [column for column in columns if column["name"] not in hidden]
     return {"columns": columns, "rows": rows, "more": said["more"], "chart": Markup(said["chart"] or "")}
 
 

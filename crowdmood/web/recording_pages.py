@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, FastAPI, Form, Query, Request
+from fastapi import APIRouter, Depends, FastAPI, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import ValidationError
 
@@ -69,8 +69,13 @@ def ask(request: Request, recordings: Recordings, upload: UploadId) -> HTMLRespo
                 given=NOTHING | ((known.asked if known else found.asked) or {}), size=size, **CHOICES)
 
 
+async def form_of(request: Request) -> dict[str, str]:
+    """The fields of a form."""
+    return {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
+
+
 @pages.post("/uploads/{upload}/analyze")
-def analyze(recordings: Recordings, upload: UploadId, form: Annotated[dict[str, str], Form()]) -> RedirectResponse:
+def analyze(recordings: Recordings, upload: UploadId, form: Annotated[dict[str, str], Depends(form_of)]) -> RedirectResponse:
     """Have it analyzed: with the options in the form, or with those of the last time."""
     known = recordings.analyses.find(upload) if form.get("again") else None
     recordings.analyses.ask(recordings.uploads.find(upload), known.asked if known else _asked(form).kept())

@@ -32,6 +32,14 @@ AGAIN = {"Cache-Control": "private, no-cache"}
 Table = Literal["faces", "frames", "persons", "timeline", "runs", "tiles", "spotlights", "speech", "names", "aggregates", "photos"]
 Picture = Literal["timeline", "persons", "mix", "synchrony"]
 
+SEEN = """
+SELECT time_s, any_value(frames.shown_s) AS shown_s, coalesce(list({
+    'x1': x1, 'y1': y1, 'x2': x2, 'y2': y2, 'expression': if(usable, expression, 'uncertain'), 'share': if(usable, confidence, NULL), 'person': person
+} ORDER BY face) FILTER (face IS NOT NULL), []) AS faces
+FROM frames LEFT JOIN (SELECT * EXCLUDE (time_s) FROM faces WHERE time_s >= $start AND time_s < $end) AS seen USING (run, frame)
+WHERE time_s >= $start AND time_s < $end GROUP BY frame, time_s ORDER BY time_s
+"""
+
 
 class RunRow(BaseModel):
     """A recording, analyzed in one way."""
@@ -45,6 +53,26 @@ class RunRow(BaseModel):
     frames: int | None = Field(description="Frames looked at.")
     faces: int | None = Field(description="Faces found in them, each frame's counted anew.")
     persons: int | None = Field(description="Different persons; null until the run is complete.")
+
+
+class SeenFace(BaseModel):
+    """A face. x1, y1, x2, y2: left, top, right, bottom in pixels of the displayed picture."""
+
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+    expression: str = Field(description="The expression shown, or uncertain.")
+    share: float | None = Field(description="Its probability, 0..1; null where it is uncertain.")
+    person: int | None = Field(description="The person within this run; null on a face too brief to be followed.")
+
+
+class SeenFrame(BaseModel):
+    """An analyzed frame."""
+
+    time_s: float
+    shown_s: float | None = Field(description="Seconds until the next analyzed frame.")
+    faces: list[SeenFace]
 
 
 class Figures(BaseModel):
@@ -131,6 +159,16 @@ async def run_moment(request: Request, found: Found, place: Annotated[int, InAdd
     if place >= len(pictures) or pictures[place] is None:
         raise NotFound("There is no picture of this moment.")
     return Response(pictures[place], media_type="image/jpeg", headers=KEPT)
+
+
+@router.get("/{run}/faces")
+def run_faces(response: Response, found: Found, start: Annotated[float, Query(ge=0, le=1e9, description="Seconds.")] = 0.0,
+              length: Annotated[float, Query(gt=0, le=30, description="Seconds looked at.")] = 20.0) -> list[SeenFrame]:
+    """The faces of the analyzed frames within a stretch of time, for who wants to draw them over the film."""
+    found.run.require_persons("drawing faces")
+    answer = catalog.fetch(found.run.results, SEEN, found.run.id, {"start": start, "end": start + length})
+    response.headers.update(KEPT)
+    return [SeenFrame(**row) for row in answer.to_pylist()]
 
 
 @router.get("/{run}/film", response_class=Response)

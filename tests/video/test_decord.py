@@ -37,7 +37,7 @@ def test_a_process_that_stands_still_is_ended(tmp_path: Path, monkeypatch) -> No
         VideoError, match=r"clip.mp4: decord .* made no progress for 1 seconds near .*; use --decoder av"
     ):
         list(batches)
-    assert 1 <= time.monotonic() - start < 5
+    assert 1 <= time.monotonic() - start < 15
     assert children() == before
 
 

@@ -233,7 +233,7 @@ def test_a_forked_process_has_its_own(path):
 PROGRAM = ("import sys, time, numpy as np\nfrom crowdmood.video import decode, probe\n"
            "recording = probe(sys.argv[1])\nbatches = decode(recording, np.arange(96), batch=1)\n"
            "next(batches)\nprint('begun', flush=True)\n"
-           "if sys.argv[2] == 'take': list(batches)\nelse: time.sleep(60)\n")
+           "if sys.argv[2] == 'take': list(batches)\nelse: time.sleep(300)\n")
 
 
 @pytest.mark.parametrize("stopped", [False, True], ids=["waiting", "hanging"])
@@ -259,7 +259,7 @@ def test_ctrl_c_ends_both_at_once_though_the_decoder_hangs(path, number):
     os.kill(int(child), number)  # Ctrl-C reaches the whole group
     os.kill(int(child), signal.SIGSTOP)
     os.kill(parent.pid, number)
-    parent.wait(15)
+    parent.wait(60)
     parent.stdout.close()
     assert wait_for(lambda: gone(child))
 

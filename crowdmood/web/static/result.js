@@ -28,7 +28,45 @@ function follow() {
 function glide() {
   if (!film || film.paused) return;
   cursor.style.left = Math.min(100, Math.max(0, 100 * (film.currentTime - first) / length)) + "%";
+  draw();
   requestAnimationFrame(glide);
+}
+
+// The faces that were found, over the film: asked for in stretches, and drawn for as long as their frame is shown.
+const STRETCH = 20, stretches = new Map();
+let drawn = null;
+
+/** The frames of a stretch; asks for them, and has none meanwhile. */
+function framesOf(stretch) {
+  if (!stretches.has(stretch)) {
+    stretches.set(stretch, []);
+    const run = film.closest(".player").dataset.run;
+    fetch(`/api/runs/${run}/faces?start=${stretch * STRETCH}&length=${STRETCH}`).then(answer => answer.ok ? answer.json() : [])
+      .then(frames => { stretches.set(stretch, frames); draw(); });
+  }
+  return stretches.get(stretch);
+}
+
+function draw() {
+  const place = byId("boxes"), wanted = film && byId("show-boxes")?.checked;
+  if (!place) return;
+  const now = film ? film.currentTime : 0, stretch = Math.floor(now / STRETCH);
+  // A frame is shown until the next one, also over the edge of a stretch.
+  const near = wanted ? [...(stretch ? framesOf(stretch - 1) : []), ...framesOf(stretch)] : [];
+  const frame = near.findLast(one => one.time_s <= now + 0.02 && now < one.time_s + (one.shown_s ?? 1) + 0.02) || null;
+  if (frame === drawn) return;
+  drawn = frame;
+  const [width, height] = film.closest(".stage").style.getPropertyValue("--shape").split("/").map(Number);
+  place.replaceChildren(...(frame ? frame.faces : []).map(face => box(face, width, height)));
+}
+
+function box(face, width, height) {
+  const made = document.createElement("i"), name = document.createElement("b"), sure = face.share !== null;
+  made.style.cssText = `left:${100 * face.x1 / width}%;top:${100 * face.y1 / height}%;width:${100 * (face.x2 - face.x1) / width}%;height:${100 * (face.y2 - face.y1) / height}%`;
+  made.className = (sure ? face.expression : "uncertain") + (face.y1 < 0.06 * height ? " low" : "");
+  name.textContent = sure ? `${face.expression} ${Math.round(100 * face.share)} %` : "uncertain";
+  made.append(name);
+  return made;
 }
 
 function bind() {
@@ -37,6 +75,8 @@ function bind() {
   film = found;
   document.body.classList.add("with-film");
   film.addEventListener("timeupdate", follow);
+  for (const name of ["timeupdate", "seeked"]) film.addEventListener(name, draw);
+  byId("show-boxes")?.addEventListener("change", draw);
   film.addEventListener("play", () => { readout?.setAttribute("aria-live", "off"); requestAnimationFrame(glide); });
   film.addEventListener("pause", () => readout?.setAttribute("aria-live", "polite"));
   film.addEventListener("error", unplayable);
