@@ -17,7 +17,7 @@ from tests.made_runs import RUN  # noqa: E402
 from tests.web_server import serving  # noqa: E402
 
 PATIENCE_S = 180
-ASKED = {"context": "event", "sample_fps": 1}
+ASKED = {"context": "event", "sample_fps": 0.25}
 BROKEN = b"\0\0\0\x18ftypisom" + bytes(20_000)
 
 
@@ -199,7 +199,7 @@ def test_a_killed_server_takes_up_where_it_was(tmp_path, long_clip):
 def follow(client, upload: str) -> tuple[dict, list[dict]]:
     """The last state of an analysis and all before it, as events."""
     seen, kind = [client.get(f"/api/uploads/{upload}/analysis").json()], None
-    if not seen[-1]["status"] in ("done", "failed"):
+    if seen[-1]["status"] not in ("done", "failed"):
         with client.stream("GET", "/api/analyses/events") as stream:
             assert stream.headers["content-type"].startswith("text/event-stream")
             for line in stream.iter_lines():

@@ -88,20 +88,34 @@ def refined(boxes: np.ndarray, edges: Edges) -> np.ndarray:
 
 
 def _with_gutters(boxes: np.ndarray, edges: Edges) -> np.ndarray:
-    """Draw sides inwards where tiles touch, if there is as good a line at the same distance inside: the gutter is theirs."""
-    drawn = boxes.copy()
+    """Draw sides inwards where tiles touch, if there is as good a line at the same distance inside: the gutter is theirs.
+
+    Of two rows that touch, the line may be the lower side of the one or the upper side of the other; so only the
+    better supported of both is drawn inwards if the line itself is there.
+    """
+    found, drawn = {}, boxes.copy()
     for side in range(4):
-        touching = np.isin(boxes[:, side], boxes[:, side - 2])
-        if touching.any():
-            shifts = np.arange(WIDEST_GUTTER + 1) * (1 if side < 2 else -1)
-            moved = np.repeat(boxes[None, touching], len(shifts), axis=0)
-            moved[..., side] += shifts[:, None]
-            support = edges.sides(moved.reshape(-1, 4), slack=0)[:, side].reshape(len(shifts), -1)
-            support = np.quantile(support, 0.25, axis=1)  # a speaker frame is on one tile, a gutter beside all
-            best = 2 + int(support[2:].argmax())
-            if support[best] > max(LEAST_SUPPORT, AS_GOOD * support[:2].max()):
-                drawn[touching, side] += shifts[best]
+        touching = np.flatnonzero(np.isin(boxes[:, side], boxes[:, side - 2]))
+        for at, gutter in _gutters(boxes[touching], side, edges) if len(touching) else ():
+            found[at, side] = gutter
+    for (at, side), (support, on_line, shift) in found.items():
+        rival = found.get((at, (side + 2) % 4), (0.0, 0.0, 0))[0]
+        if support > rival or support == rival and side < 2 or on_line <= LEAST_SUPPORT:
+            drawn[boxes[:, side] == at, side] += shift
     return drawn
+
+
+def _gutters(boxes: np.ndarray, side: int, edges: Edges) -> Iterator[tuple[int, tuple[float, float, int]]]:
+    """For each line that sides of boxes lie on, if there is one further inside: support of that, of the line, and how far."""
+    shifts = np.arange(WIDEST_GUTTER + 1) * (1 if side < 2 else -1)
+    moved = np.repeat(boxes[None], len(shifts), axis=0)
+    moved[..., side] += shifts[:, None]
+    each = edges.sides(moved.reshape(-1, 4))[:, side].reshape(len(shifts), -1)
+    for at in np.unique(boxes[:, side]).tolist():
+        support = np.quantile(each[:, boxes[:, side] == at], 0.25, axis=1)  # a speaker frame is on one tile, a gutter beside all
+        best, on_line = 2 + int(support[2:].argmax()), float(support[:2].max())
+        if support[best] > max(LEAST_SUPPORT, AS_GOOD * on_line):
+            yield at, (float(support[best]), on_line, int(shifts[best]))
 
 
 def _worth_of_grids(grids: list[tuple[float, np.ndarray, np.ndarray]], edges: Edges) -> np.ndarray:

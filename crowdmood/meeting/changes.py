@@ -8,6 +8,7 @@ from crowdmood.cuts import FrameRows
 from crowdmood.layout.finding import ROLES
 from crowdmood.layout.marks import LABEL_SAME, LOOK_SAME, label_distance, look_distance
 from crowdmood.meeting.live import ACTIVE_STEP, SHARE, look_steps, stretches
+from crowdmood.meeting.name_pictures import NamePictures
 from crowdmood.meeting.segments import CHANGE_S, Segments, TileRows, groups
 
 STAGE = ROLES.index("stage")

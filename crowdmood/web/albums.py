@@ -111,7 +111,7 @@ class SentAlbums:
                 raise TooLarge("There is no room for more photos on the server's disk; remove some that are no longer needed.")
             place = found.folder / f".{secrets.token_hex(6)}"
             place.mkdir()
-        return place / (_clean(name) or "photo")
+        return place / (clean_name(name)[-LONGEST_NAME:].strip(" .-") if _clean(name) else "photo")
 
     async def receive(self, place: Path, pieces: AsyncIterator[bytes]) -> None:
         """Write what comes to a new file. Raises TooLarge, NoRoom."""
@@ -137,7 +137,7 @@ class SentAlbums:
         with self._numbering, writing():
             found = self.find(album)
             taken = [int(number) for name in os.listdir(found.pictures) if (number := name.partition(" ")[0]).isdecimal()]
-            name = f"{max(taken, default=0) + 1:03} {place.name}{ENDINGS.get(facts.format, '.jpg')}"
+            name = f"{max(taken, default=0) + 1:03} {_clean(place.name) or 'photo'}{ENDINGS.get(facts.format, '.jpg')}"
             os.rename(place, found.pictures / name)
         return name, facts
 

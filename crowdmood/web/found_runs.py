@@ -55,7 +55,7 @@ def _found(request: Request, run: RunId) -> FoundRun:
     info = read_run(results, run)
     if info is None:
         raise NotFound(f"There is no run {run} here; it may have been deleted.")
-    return FoundRun(Run(run, results), info)
+    return FoundRun(Run(run, results), dict.fromkeys(TABLES["runs"].names) | info)  # older files lack the latest columns
 
 
 Found = Annotated[FoundRun, Depends(_found)]

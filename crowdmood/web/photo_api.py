@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi import Path as InPath
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
@@ -152,7 +152,7 @@ def stop(request: Request, album: AlbumId) -> AlbumAnswer:
     return state(request, album)
 
 
-@router.delete("/albums/{album}", status_code=204)
+@router.delete("/albums/{album}", status_code=204, response_class=Response)
 def remove(request: Request, album: AlbumId) -> None:
     """Remove an album: its photos, and everything that was found in them."""
     photos = request.app.state.photos
@@ -170,7 +170,7 @@ def ranked(request: Request, run: RunId, asked: Annotated[Asked, Depends(asked)]
                         photos=with_faces(found, order[start:start + count], asked.labels), left_out=others)
 
 
-@router.delete("/runs/{run}", status_code=204)
+@router.delete("/runs/{run}", status_code=204, response_class=Response)
 def remove_run(request: Request, run: RunId) -> None:
     """Remove what was found in an album; the photos too where they were sent here, and not where they lie in a folder elsewhere."""
     settings, photos = request.app.state.settings, request.app.state.photos

@@ -83,8 +83,8 @@ async def piece_of(request: Request) -> bytes:
 
 @router.get("/recordings")
 def list_recordings(recordings: Recordings, search: Annotated[str, Query(max_length=200, description="Part of the name, or the "
-                    "beginning of a run's id.")] = "", start: Annotated[int, Query(ge=0, le=10**6)] = 0,
-                    limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> Listing:
+                    "beginning of a run's id.")] = "", start: Annotated[int, Query(ge=0, le=10**6, description="How many to skip.")] = 0,
+                    limit: Annotated[int, Query(ge=1, le=1000, description="So many at most.")] = 100) -> Listing:
     """All recordings: analyzed ones, whoever analyzed them, and those that wait, are being analyzed, or were only sent."""
     page = recordings.find(search, start, limit)
     return Listing(recordings=page.recordings, total=page.total)

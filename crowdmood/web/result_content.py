@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from markupsafe import Markup
+from pyarrow.parquet import read_metadata
 
 from crowdmood.answers import figures
 from crowdmood.errors import VideoError
@@ -66,7 +67,7 @@ def _thumbnails(found: FoundRun, answers: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _tables(found: FoundRun) -> list[dict[str, Any]]:
-    """name, meaning and bytes of each table that the run has."""
-    files = ((name, found.table(name)) for name in TABLES)
-    return [{"name": name, "meaning": TABLES[name].metadata[b"description"].decode(), "bytes": path.stat().st_size}
-            for name, path in files if path is not None]
+    """name, meaning and number of rows of each table in which the run has any."""
+    files = [(name, path) for name in TABLES if (path := found.table(name))]
+    tables = [{"name": name, "meaning": TABLES[name].metadata[b"description"].decode(), "rows": read_metadata(path).num_rows} for name, path in files]
+    return [table for table in tables if table["rows"]]

@@ -26,29 +26,42 @@ export class Boxes {
   show({faces, width: across, height: down}, mirrored) {
     const {context, width, height} = fresh(this.canvas);
     const scale = Math.min(width / across, height / down), left = (width - across * scale) / 2, top = (height - down * scale) / 2;
-    context.font = "600 13px system-ui, sans-serif";
+    const placed = faces.map(face => {
+      const [x1, y1, x2, y2] = face.box;
+      return {face, x: left + (mirrored ? across - x2 : x1) * scale, y: top + y1 * scale, across: (x2 - x1) * scale, down: (y2 - y1) * scale};
+    }).sort((one, other) => one.down - other.down);  // the largest faces are the nearest: on top
+    for (const box of placed) this._box(context, box);
+    context.font = `600 13px ${getComputedStyle(document.body).fontFamily}`;
     context.textBaseline = "middle";
-    for (const face of [...faces].sort((one, other) => (one.box[3] - one.box[1]) - (other.box[3] - other.box[1]))) {
-      const [x1, y1, x2, y2] = face.box, from = mirrored ? across - x2 : x1;
-      this._box(context, face, left + from * scale, top + y1 * scale, (x2 - x1) * scale, (y2 - y1) * scale, width);
-    }
+    const taken = [];
+    for (const box of placed.reverse()) this._label(context, box, taken, width, height);
   }
 
-  _box(context, face, x, y, across, down, width) {
-    const colour = this.facts.colours[face.expression];
+  _box(context, {face, x, y, across, down}) {
     context.setLineDash(sure(face) ? [] : [7, 5]);
-    for (const [line, ink] of [[5, "#1B2029aa"], [3, colour]]) {
+    for (const [line, ink] of [[5, "#1B2029aa"], [3, this.facts.colours[face.expression]]]) {
       context.lineWidth = line;
       context.strokeStyle = ink;
       context.strokeRect(x, y, across, down);
     }
-    const text = sure(face) ? `${called(face)} ${percent(face.probability[face.expression])}` : called(face);
-    const long = context.measureText(text).width + 12, above = y >= 24;
-    const at = Math.max(0, Math.min(x - 2, width - long)), high = above ? y - 24 : y + down + 3;
-    context.fillStyle = colour;
-    context.fillRect(at, high, long, 22);
-    context.fillStyle = this.facts.inks[face.expression];
-    context.fillText(text, at + 6, high + 11.5);
+  }
+
+  /** The fullest text that has room above or below its box, and lies on no other. */
+  _label(context, {face, x, y, down}, taken, width, height) {
+    const texts = [called(face), String(face.number ?? "")];
+    if (sure(face)) texts.unshift(`${called(face)} ${percent(face.probability[face.expression])}`);
+    for (const text of texts.filter(Boolean)) {
+      const long = context.measureText(text).width + 12, from = Math.max(0, Math.min(x - 2, width - long));
+      for (const high of [y - 24, y + down + 3]) {
+        const meets = taken.some(other => from < other.to && other.from < from + long && high < other.high + 22 && other.high < high + 22);
+        if (meets || high < 0 || high + 22 > height) continue;
+        taken.push({from, to: from + long, high});
+        context.fillStyle = this.facts.colours[face.expression];
+        context.fillRect(from, high, long, 22);
+        context.fillStyle = this.facts.inks[face.expression];
+        return context.fillText(text, from + 6, high + 11.5);
+      }
+    }
   }
 }
 
@@ -118,17 +131,16 @@ export class Graph {
     context.fillStyle = style.getPropertyValue("--hatch");
     context.fillRect(0, 0, width, floor);
     for (const [second, {count, mix}] of this.seconds) {
-      let low = floor;
-      const from = Math.max(0, x(second)), to = Math.min(width, x(second + 1));
+      const from = Math.round(Math.max(0, x(second))), to = Math.round(Math.min(width, x(second + 1)));  // whole pixels: no seams
+      let sum = 0;
       for (const name of this.facts.order) {
-        const high = floor * mix[name] / count;
+        const low = Math.round(floor * (1 - sum)), high = Math.round(floor * (1 - (sum += mix[name] / count)));
         context.fillStyle = this.facts.colours[name];
-        context.fillRect(from, low - high, to - from + 0.5, high + 0.5);
-        low -= high;
+        context.fillRect(from, high, to - from, low - high);
       }
     }
     context.fillStyle = style.getPropertyValue("--muted");
-    context.font = "12px system-ui, sans-serif";
+    context.font = `12px ${style.fontFamily}`;
     for (const [ago, align] of [[60, "left"], [30, "center"], [0, "right"]]) {
       context.textAlign = align;
       context.fillText(ago ? `${ago} s ago` : "now", width * (1 - ago / SECONDS), height - 3);
