@@ -14,10 +14,10 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-import crowdmood  # noqa: E402
-from crowdmood.demo import write_clip  # noqa: E402
-from tests.web_load import load, memory_of  # noqa: E402
-from tests.web_server import serving  # noqa: E402
+import crowdmood
+from crowdmood.demo import write_clip
+from tests.web_load import load, memory_of
+from tests.web_server import serving
 
 
 def main() -> None:

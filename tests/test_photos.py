@@ -23,13 +23,16 @@ from crowdmood import tables
 from crowdmood.albums import MOST_PAGES, find_photos, open_album
 from crowdmood.catalog import fetch
 from crowdmood.cli.photos import photos as command
-from crowdmood.errors import CrowdmoodError, VideoError
+from crowdmood.comparison import compare_runs
+from crowdmood.errors import CrowdmoodError, ResultsError, VideoError
 from crowdmood.options import Execution, Options
 from crowdmood.photos.copies import copy_best
+from crowdmood.photos.cover import cut_to
 from crowdmood.photos.eyes import detect_each
 from crowdmood.photos.ranking import left_out, rank
 from crowdmood.photos.runs import USUAL, analyze_photos
 from crowdmood.photos.show import show_photo, write_annotated
+from crowdmood.report import build_report
 from crowdmood.results import Run
 from crowdmood.row_groups import write_table
 from crowdmood.runtimes import choose_device
@@ -387,6 +390,41 @@ def test_show_on_the_command_line(ranked, tmp_path):
     assert [sorted(face["probability"]) for face in found["faces"]] == [["happy", "sad"]] * 2 and (tmp_path / "out.jpg").is_file()
     done = CliRunner().invoke(command, ["show", path, "--out", "out.gif"])
     assert isinstance(done.exception, CrowdmoodError) and "ends with .jpg or .png" in str(done.exception)
+
+
+def test_the_report_of_a_run_of_photos_is_the_page_of_its_best(ranked, tmp_path):
+    shutil.copytree(ranked / "results", tmp_path / "results")
+    run = only_run(tmp_path / "results")
+    index = build_report(run)
+    page = index.read_text()
+    assert index == run.report and "The 4 happiest photos" in page and page.count("data:image/jpeg") == 4 and "no longer where" not in page
+    with Image.open(index.with_name("sheet.png")) as sheet:
+        assert sheet.width == 1600
+    (tmp_path / "moved").mkdir()
+    shutil.copy(ranked / "album" / "b hopper.jpg", tmp_path / "moved")
+    photograph("pair", 200).save(tmp_path / "moved" / "plain.gif")  # another picture under a known name
+    page = build_report(run, video=tmp_path / "moved").read_text()
+    assert page.count("data:image/jpeg") == 1 and page.count("no longer where it was</p>") == 3 and "3 of these photos are" in page
+    with pytest.raises(VideoError, match="has none of the photos"):
+        build_report(run, video=tmp_path / "results")
+    with pytest.raises(ResultsError, match="have no time"):
+        build_report(run, segments=[{"name": "song", "start_s": 0.0, "end_s": 1.0}])
+    with pytest.raises(ResultsError, match="is of photos"):
+        compare_runs([run, Run("0" * 12, tmp_path / "results")])
+
+
+def test_a_cover_is_square_and_cut_around_the_faces(ranked, tmp_path):
+    found = json.loads(CliRunner().invoke(command, ["rank", str(ranked / "album"), "--results", str(tmp_path / "results"), "--threads", "1", "--json",
+                                                    "--cover", str(tmp_path / "cover.png")]).stdout)
+    with Image.open(tmp_path / "cover.png") as cover:
+        assert cover.size == (1600, 1600) and found["cover"] == str(tmp_path / "cover.png")
+    image = np.zeros((400, 1000, 3), np.uint8)
+    image[100:200, 850:950] = 255
+    square = cut_to(image, np.array([[850.0, 100, 950, 200]]), (200, 200))
+    assert square.shape == (200, 200, 3) and square[:, 100:].max() > 250  # the face is in it, though at the edge
+    assert cut_to(image, np.array([[0.0, 0, 1000, 400]]), (200, 200)).max() < 5  # the middle of what spans all
+    done = CliRunner().invoke(command, ["rank", str(ranked / "album"), "--cover", "cover.gif"])
+    assert "ends with .jpg or .png" in str(done.exception)
 
 
 def test_other_commands_say_that_a_run_is_of_photos(ranked):

@@ -13,8 +13,8 @@ import pytest
 
 pytest.importorskip("fastapi")
 
-from tests.made_runs import RUN  # noqa: E402
-from tests.web_server import serving  # noqa: E402
+from tests.made_runs import RUN
+from tests.web_server import serving
 
 PATIENCE_S = 180
 ASKED = {"context": "event", "sample_fps": 0.25}
@@ -140,8 +140,8 @@ def test_pieces_over_http(client):
 
 
 @pytest.mark.slow
-def test_a_broken_film_fails_with_a_sentence_and_the_next_one_goes_on(client, server, clip):
-    """One after the other: the first is no film but for its beginning, the second waits, is stopped, goes on and is removed."""
+def test_a_broken_film_fails_with_a_sentence_and_the_next_one_goes_on(client, server, results, clip):
+    """One after the other: the first is no film but for its beginning, the second waits, is stopped, begun again, killed, begun again, stopped and removed."""
     broken = upload(client, BROKEN, "broken.mp4", ASKED)["id"]
     good = upload(client, clip.read_bytes(), "good.mp4", ASKED)
     assert good["analysis"]["status"] == "waiting" and client.delete(f"/api/uploads/{good['id']}/analysis").json()["status"] == "stopped"
@@ -160,14 +160,13 @@ def test_a_broken_film_fails_with_a_sentence_and_the_next_one_goes_on(client, se
     with server.visitor() as visitor:  # as the button does
         again = visitor.post(f"/recordings/uploads/{good['id']}/analyze", data={"again": "yes"}, headers={"HX-Request": "true"}, follow_redirects=True)
         assert again.status_code == 200 and again.text.strip().startswith('<div id="rows"')
-        done = analysis_is(client, good["id"], "done", "failed")
-        assert done["run"] and done["percent"] == 100
-        row = next(one for one in client.get("/api/recordings").json()["recordings"] if one["run"] == done["run"])
-        assert (row["recording"], row["status"], row["context"], row["upload"]) == ("good.mp4", "complete", "event", good["id"])
-        assert "The uploaded film goes" in visitor.get(f"/recordings/{done['run']}/remove").text
-        assert visitor.post(f"/recordings/{done['run']}/remove").status_code == 303
-    assert client.delete(f"/api/uploads/{broken}").status_code == 204
+        assert 'class="waiting"' in again.text or 'class="analyzing"' in again.text
+        stopped = visitor.post(f"/recordings/uploads/{good['id']}/stop", follow_redirects=True)
+        assert "Stopped. What was finished is kept." in stopped.text
+    for one in (good["id"], broken):
+        until(lambda one=one: client.delete(f"/api/uploads/{one}").status_code == 204, "the end of the analysis")
     assert client.get("/api/uploads").json() == [] and client.get("/api/recordings").json()["total"] == 1
+    assert [path.name for path in (results / "uploads").iterdir()] == [".lock"]
 
 
 @pytest.mark.slow
@@ -192,7 +191,12 @@ def test_a_killed_server_takes_up_where_it_was(tmp_path, long_clip):
         assert done["status"] == "done" and analysis_is(client, second, "failed")["place"] == 0
         assert min(one["chunks_done"] for one in seen if one["chunks"]) >= 1 and done["chunks"] == 4
         assert [one["percent"] for one in seen] == sorted((one["percent"] for one in seen), key=lambda percent: percent or 0)
-        assert {one["run"] for one in client.get("/api/recordings").json()["recordings"] if one["status"] == "complete"} == {done["run"]}
+        row, = (one for one in client.get("/api/recordings").json()["recordings"] if one["status"] == "complete")
+        assert (row["run"], row["recording"], row["context"], row["upload"]) == (done["run"], "first.mp4", "event", first)
+        with server.visitor() as visitor:
+            assert "The uploaded film goes" in visitor.get(f"/recordings/{done['run']}/remove").text
+            assert visitor.post(f"/recordings/{done['run']}/remove").status_code == 303
+        assert client.get(f"/api/uploads/{first}").status_code == 404 and not list(tmp_path.rglob(f"*{done['run']}*"))
         assert "Traceback" not in server.log.read_text()
 
 

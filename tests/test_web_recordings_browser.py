@@ -8,9 +8,9 @@ import pytest
 
 pytest.importorskip("fastapi")
 
-from tests.browser import PROGRAM, Browser  # noqa: E402
-from tests.made_runs import RUN  # noqa: E402
-from tests.web_server import serving  # noqa: E402
+from tests.browser import PROGRAM, Browser
+from tests.made_runs import RUN
+from tests.web_server import serving
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(PROGRAM is None, reason="no chromium")]
 STATUS = "document.querySelector('#rows li[data-upload]')?.className"
@@ -120,11 +120,11 @@ def test_the_list_is_searched_as_one_types_and_kept_in_the_address(server, brows
 def test_a_recording_is_removed_after_asking(server, browser):
     browser.open(f"{server.address}/recordings")
     browser.click(f"#recording-{RUN} .actions a")
-    assert "cannot be undone" in browser.wait_for("document.querySelector('form.ask')?.textContent")
+    assert "cannot be undone" in browser.wait_for("document.readyState === 'complete' && document.querySelector('form.ask')?.textContent")
     browser.click("form.ask a.button")
-    browser.wait_for(f"document.getElementById('recording-{RUN}')")
+    browser.wait_for(f"document.readyState === 'complete' && document.getElementById('recording-{RUN}')")
     browser.click(f"#recording-{RUN} .actions a")
-    browser.wait_for("document.querySelector('form.ask')")
+    browser.wait_for("document.readyState === 'complete' && document.querySelector('form.ask')")
     browser.click("form.ask button.danger")
     browser.wait_for(f"location.pathname === '/recordings' && !document.getElementById('recording-{RUN}')")
     with server.program() as client:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -18,6 +19,7 @@ import pytest
 
 from crowdmood.web.sessions import Sessions
 from tests.pages import Page
+from tests.photo_files import png_bomb
 from tests.processes import alive
 from tests.web_server import proof, serving
 
@@ -30,7 +32,7 @@ def results(reported, tmp_path_factory):
     """A results folder, and a file beside it that nobody may see."""
     folder = tmp_path_factory.mktemp("web")
     (folder / "secret.txt").write_text(SECRET)
-    (folder / "results").symlink_to(reported)
+    shutil.copytree(reported, folder / "results")
     return folder / "results"
 
 
@@ -252,11 +254,26 @@ def test_other_sites_cannot_embed_what_is_here(local):
     assert httpx.get(f"{local.address}/healthz", headers={"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}).status_code == 200
 
 
-def handshake(server, path: str, *lines: str) -> int:
-    """Status of the answer to a WebSocket's beginning."""
-    host = urlsplit(server.address).netloc
-    return raw(server, "\n".join((f"GET {path} HTTP/1.1", f"Host: {host}", "Upgrade: websocket", "Connection: Upgrade",
-                                  "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", *lines)))[0]
+def handshake(server, *lines: str) -> int:
+    """Status of the answer to a WebSocket's beginning; 101 is a yes."""
+    address = urlsplit(server.address)
+    request = ("GET /api/live/pictures HTTP/1.1", f"Host: {address.netloc}", "Upgrade: websocket", "Connection: Upgrade",
+               "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", *lines, "", "")
+    with socket.create_connection((address.hostname, address.port), timeout=60) as connection:
+        connection.sendall("\r\n".join(request).encode())
+        return int(connection.recv(100).split()[1])
+
+
+def test_no_other_site_opens_a_websocket(local, guarded):
+    for origin in ("http://attacker.example", "null", local.address.replace("127.0.0.1", "localhost"), f"{local.address}.attacker.example"):
+        assert handshake(local, f"Origin: {origin}") == 403, origin
+    assert handshake(local, "Sec-Fetch-Site: cross-site") == 403
+    assert handshake(local, f"Origin: {local.address}") == 101 and handshake(local) == 101
+    with guarded.visitor() as client:
+        name, cookie = next(iter(client.cookies.items()))
+    own = f"Origin: {guarded.address}"
+    assert handshake(guarded, own) == 403 and handshake(guarded, own, f"Cookie: {name}=x{cookie}") == 403
+    assert handshake(guarded, own, f"Cookie: {name}={cookie}") == 101 and handshake(guarded, f"Authorization: Bearer {TOKEN}") == 101
 
 
 # What browsers are told
@@ -309,12 +326,38 @@ def test_no_address_leads_out_of_the_results_folder(local, results):
             assert SECRET not in text and status in (400, 401, 403, 404, 405, 422), (start, climb, status)
 
 
+def test_no_query_leads_out_of_the_results_folder_or_changes_it(local, results):
+    secret = results.parent / "secret.txt"
+    queries = [f"SELECT * FROM read_text('{secret}')", "SELECT * FROM read_text('../secret.txt')", f"COPY (SELECT 1) TO '{secret}'",
+               "SELECT * FROM read_csv('/proc/self/environ')", "INSTALL httpfs", "ATTACH ':memory:' AS m", "DROP TABLE runs", "SELECT 1; DROP VIEW runs"]
+    with local.program() as client:
+        for query in queries:
+            answer = client.post("/api/sql", json={"query": query})
+            assert answer.status_code == 400 and answer.json()["error"] and SECRET not in answer.text, query
+    assert secret.read_text() == SECRET
+
+
 def test_bodies_are_limited(local):
     with local.program() as client:
         announced = client.post("/logout", content=b"x" * 1_000_001)
         assert announced.status_code == 413 and "1 MB" in announced.text
         unannounced = client.post("/login", content=(b"x" * 100_000 for _ in range(11)), headers={"Content-Type": "application/x-www-form-urlencoded"})
         assert unannounced.status_code == 413 and "Traceback" not in unannounced.text
+
+
+def test_what_is_sent_is_known_by_its_content(local, tmp_path):
+    """No page, program or archive is taken for a film or a photo, whatever it is called; and no picture that would fill the memory."""
+    wrong = [b"<html><script>alert(1)</script>" * 300, b"PK\x03\x04" + bytes(9000), b"\x7fELF" + bytes(9000), b"%PDF-1.7\n" + bytes(9000)]
+    png_bomb(tmp_path / "bomb.png")
+    with local.program() as client:
+        for content in wrong:
+            upload = client.post("/api/uploads", json={"name": "film.mp4", "size_bytes": len(content)}).json()["id"]
+            answer = client.patch(f"/api/uploads/{upload}", content=content, headers={"Upload-Offset": "0", "Content-Type": "application/octet-stream"})
+            assert answer.status_code == 415 and answer.json()["error"], content[:10]
+            client.delete(f"/api/uploads/{upload}")
+        for content in [*wrong, (tmp_path / "bomb.png").read_bytes()]:
+            answer = client.post("/api/photos/show", content=content, headers={"Content-Type": "image/png"})
+            assert 400 <= answer.status_code < 500 and answer.json()["error"], content[:10]
 
 
 def test_lying_about_a_size_is_refused(local):
@@ -344,6 +387,22 @@ def test_nonsense_over_the_network_is_not_logged_and_does_no_harm(local):
             except OSError:
                 pass  # hung up on
     assert httpx.get(f"{local.address}/healthz").status_code == 200 and local.log.read_text() == before
+
+
+def test_visitors_who_go_away_are_no_mistake(local):
+    address = urlsplit(local.address)
+    before = local.log.read_text()
+    with local.program() as client:
+        album = client.post("/api/photos/albums", json={"name": "begun"}).json()["album"]
+    for line in (f"POST /api/photos/albums/{album}/photos", "POST /api/photos/show", "POST /login", "POST /api/sql", "GET /api/analyses/events"):
+        with socket.create_connection((address.hostname, address.port), timeout=60) as connection:
+            more = "" if line.startswith("GET") else "Content-Length: 900000\r\n"
+            connection.sendall(f"{line} HTTP/1.1\r\nHost: {address.netloc}\r\n{more}\r\n{'x' * 1000 if more else ''}".encode())
+            if not more:
+                connection.recv(10)  # it has begun
+    with local.program() as client:
+        assert client.delete(f"/api/photos/albums/{album}").status_code == 204
+    assert local.log.read_text() == before
 
 
 def test_deep_json_does_no_harm(local):
@@ -385,7 +444,10 @@ def test_a_mistake_of_ours_is_told_without_its_traceback(tmp_path):
 def test_ctrl_c_ends_it_also_while_somebody_is_asking(results):
     with serving(results) as server:
         address = urlsplit(server.address)
-        with socket.create_connection((address.hostname, address.port)) as slow, ThreadPoolExecutor(8) as pool:
+        with (socket.create_connection((address.hostname, address.port)) as slow, ThreadPoolExecutor(8) as pool,
+              socket.create_connection((address.hostname, address.port)) as stream):
+            stream.sendall(f"GET /api/analyses/events HTTP/1.1\r\nHost: {address.netloc}\r\n\r\n".encode())  # goes on for ever
+            stream.recv(10)
             slow.sendall(f"POST /logout HTTP/1.1\r\nHost: {address.netloc}\r\nContent-Length: 100\r\n\r\n".encode())  # and nothing more
             list(pool.map(lambda _: httpx.get(f"{server.address}/healthz"), range(20)))
             server.process.send_signal(signal.SIGINT)

@@ -20,12 +20,14 @@ def wheel(tmp_path_factory) -> Path:
     return next(folder.glob("crowdmood-*.whl"))
 
 
-def test_models_reports_jobs_and_sql_are_inside(wheel):
+def test_everything_is_inside(wheel):
     inside = set(zipfile.ZipFile(wheel).namelist())
     for folder, pattern in (("models", "*/*"), ("reports", "**/*.*"), ("jobs", "*.toml"), ("crowdmood/sql", "*.sql")):
         for file in (ROOT / folder).glob(pattern):
             name = str(file.relative_to(ROOT))
             assert (name if name.startswith("crowdmood/") else f"crowdmood/{name}") in inside
+    ours = {str(path.relative_to(ROOT)) for path in (ROOT / "crowdmood").rglob("*") if path.is_file() and "__pycache__" not in path.parts}
+    assert len(ours) > 300 and not ours - inside
     assert not [name for name in inside if name.startswith(("tests", "docs"))]
 
 

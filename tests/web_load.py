@@ -77,7 +77,7 @@ def _send(server: Server, film: Path, made: Round) -> None:
         for offset in range(0, size, PIECE):
             made.ask(client, "PATCH", f"/api/uploads/{upload}", content=pieces.read(PIECE),
                      headers={"Upload-Offset": str(offset), "Content-Type": "application/octet-stream"})
-        if state := made.ask(client, "GET", f"/api/uploads/{upload}"):
-            if not state.json().get("whole"):
-                made.wrong.append(f"{film.name} did not arrive: {state.text}")
+        state = made.ask(client, "GET", f"/api/uploads/{upload}")
+        if state and not state.json().get("whole"):
+            made.wrong.append(f"{film.name} did not arrive: {state.text}")
         made.ask(client, "DELETE", f"/api/uploads/{upload}")

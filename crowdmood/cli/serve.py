@@ -56,6 +56,8 @@ def serve(results: str | None, host: str, port: int, token: str | None, show: bo
     import secrets
 
     _check_token(token)
+    folder, listening = _folder(results), _listen(host, port)
+    address, port = listening.getsockname()[:2]
     try:
         from crowdmood.web.guard import is_loopback
         from crowdmood.web.serving import run
@@ -64,9 +66,6 @@ def serve(results: str | None, host: str, port: int, token: str | None, show: bo
         if str(error.name).startswith("crowdmood"):
             raise
         raise CrowdmoodError(f"the web application needs {error.name}: pip install 'crowdmood[web]'") from error
-
-    folder, listening = _folder(results), _listen(host, port)
-    address, port = listening.getsockname()[:2]
     made = None if token or is_loopback(address) else secrets.token_urlsafe(18)
     settings = WebSettings(
         folder, host, port, token or made, analyses=limits["analyses"], rate=limits["rate_limit"],

@@ -27,7 +27,8 @@ SEEDS, PER_COUNT = 12, 4  # lines that a row may begin at; rows kept of each cou
 PROMISING, LOOKED_AT, CLOSELY = 10, 24, 5  # heights of rows that grids are built on; grids that are measured, and closely
 REACH = 4             # pixels by which a line found roughly may be off
 WIDEST_GUTTER, AS_GOOD = 12, 0.85  # pixels of gutter looked for where tiles touch; share of the support it takes
-NEAR = 4              # pixels of size within which two rulers are the same
+NEAR, GAP_NEAR = 4, 6  # pixels of size, and of gap, within which two rulers are the same
+PART_OF_A_GRID, ROOM = 0.8, 0.9  # what a grid is worth beside which there are more tiles; of a tile's size, what one needs
 BORDER = 0.65          # how well the picture's border serves as the outer side of a tile
 
 
@@ -61,10 +62,21 @@ def find_grid(edges: Edges) -> tuple[np.ndarray, float]:
     for number in np.argsort(-_worth_of_grids(tried, edges), kind="stable")[:CLOSELY]:
         _, down, across = tried[number]
         boxes, worth = _cells(across, down, edges)
+        worth *= PART_OF_A_GRID if _is_part(across, down, edges) else 1.0
         if worth > best:
             best, found = worth, boxes
     found = refined(found, edges)
     return found, mean_support(found, edges)
+
+
+def _is_part(across: np.ndarray, down: np.ndarray, edges: Edges) -> bool:
+    """Whether there is room for another column, or row, on both sides of a grid, and something in it: names of dark tiles."""
+    (left, right), (top, bottom) = across[:, [0, -1]].diagonal().tolist(), down[:, [0, -1]].diagonal().tolist()
+    beside = np.array([[0, top, left - 2, bottom], [right + 2, top, edges.width, bottom],
+                       [left, 0, right, top - 2], [left, bottom + 2, right, edges.height]])
+    wide, high = (int(ends[1, 0] - ends[0, 0]) for ends in (across, down))
+    room = min(left, edges.width - right) >= ROOM * wide, min(top, edges.height - bottom) >= ROOM * high
+    return any(fits and not edges.empty(part).any() for fits, part in zip(room, (beside[:2], beside[2:]), strict=True))
 
 
 def refined(boxes: np.ndarray, edges: Edges) -> np.ndarray:
@@ -200,7 +212,7 @@ def _best(count: np.ndarray, size: np.ndarray, gap: np.ndarray, start: np.ndarra
     left = np.minimum(left, length)
     there = piece < count[:, None]
     score = np.einsum("mp,mp->m", wide.take(left) + wide.take(right), there) / (2 * count)
-    alike = count * length + size // NEAR  # of rulers nearly alike only the best is kept
+    alike = (count * length + size // NEAR) * length + gap // GAP_NEAR  # of rulers nearly alike only the best is kept
     order = np.lexsort((-score, alike))
     order = order[np.diff(alike[order], prepend=-1) > 0]
     order = order[np.lexsort((-score[order], count[order]))]

@@ -22,7 +22,7 @@ from crowdmood.live.viewer import Deliver, Picture, Shown, Viewer, refused
 from crowdmood.options import Execution, Options
 from crowdmood.scan import Eyes
 
-BATCH_CPU, BATCH_CUDA = 4, 32  # pictures looked at together; more would only let each wait for the others
+BATCH_CUDA = 32  # pictures looked at together; on the CPU one a thread, for more would only let each wait for the others
 
 
 class Loop:
@@ -108,8 +108,7 @@ class Loop:
         except Exception as error:  # noqa: BLE001 viewers are told, whatever it is
             self.failure = error if isinstance(error, CrowdmoodError) else CrowdmoodError(_sentence(error))
             return None, 1, 1
-        size = BATCH_CUDA if device.name != "cpu" else max(BATCH_CPU, device.threads)
-        return eyes, size, min(size, device.threads)
+        return eyes, device.threads if device.name == "cpu" else BATCH_CUDA, device.threads
 
     def _next(self, batch: int) -> list[tuple[Viewer, Shown]] | None:
         """The pictures whose turn it is; None when the loop is to end."""

@@ -18,6 +18,7 @@ from crowdmood.meeting.name_pictures import gather_names
 from crowdmood.meeting.passing import passing, strangers
 from crowdmood.meeting.persons import (
     faces_in_tiles,
+    false_faces,
     numbered,
     persons_in_tiles,
     tracks_of,
@@ -95,6 +96,7 @@ def link_meeting(faces: FaceRows, frames: FrameRows, tiles: TileRows,
     whose = np.column_stack([tile, np.append(joined.participant, -1)[tile]])
     sure = shown & ~_doubtful(faces, frames, tiles, found, tile)
     person = persons_in_tiles(faces, found, frames, np.where(sure[:, None], whose, -1), settings.link)
+    shown &= ~(false_faces(faces, tile, person) & sure)
     outside, cuts = _outside(faces, frames, found, tile, settings.link)
     person = numbered(np.where(outside > 0, outside + person.max(initial=0), person))
     links = Links(tracks_of(faces, person, tile, frames, settings.link), person, _cuts(found, cuts))

@@ -23,7 +23,9 @@ LIVE_MOTION = (((25, 0.055), (70, 0.13)), ((70, 0.3),))  # percentiles of the ro
 LIVE_S, LIVE_REACH = 1.4, (2, 7)  # seconds on each side, but rows between these
 LASTING_S = 5.0       # a picture that once moved for so long is a camera's, however long it is still
 ACTIVE_STEP = 0.3     # where the speaker frame comes or goes, motion says nothing
-FEWEST_KNOWN = 4      # rows of known motion that a verdict needs
+FEWEST_KNOWN = 4      # rows of known motion that a verdict needs, ...
+FEWEST_STILL, NOTHING = 2, 0.03  # ... or so many in which nothing at all moves
+OTHER_PICTURE = LOOK_SAME / 2  # a picture that differs so much from the one before is another, however shortly it is shown
 SAME_PICTURE = LOOK_SAME / 5
 MOST_PICTURES = 200
 SAMPLES = 3           # rows by which the look of a stretch is known
@@ -70,13 +72,23 @@ def _live(motion: np.ndarray, look: np.ndarray, reach: int, lasting: float) -> n
     bounds = stretches(moving)
     edges = [_edge(look, at, reach) for at in bounds[1:-1]]
     bounds = np.maximum.accumulate(np.concatenate([[0], edges, [len(look)]]).astype(np.int64))
-    state = moving[0] ^ (np.arange(len(bounds) - 1) % 2).astype(bool)
+    state = np.repeat(moving[0] ^ (np.arange(len(bounds) - 1) % 2).astype(bool), np.diff(bounds))
+    others = 1 + np.flatnonzero(look_steps(look, np.arange(1, len(look))) >= OTHER_PICTURE)
+    bounds = np.union1d(bounds, others)
     length = np.diff(bounds)
     picture = _pictures([look[samples(np.arange(a, b), SAMPLES)] for a, b in pairwise(bounds)])
-    row_picture = np.repeat(picture, length)
-    camera = [_moves(motion[row_picture == number]) or (state & (length >= lasting))[picture == number].any()
+    row_picture, within = np.repeat(picture, length), motion.copy()
+    within[others] = np.nan  # from one picture to another
+    camera = [_is_camera(within[row_picture == number], state[bounds[:-1]][picture == number], length[picture == number], lasting)
               for number in range(picture.max(initial=0) + 1)]
     return np.array(camera)[row_picture]
+
+
+def _is_camera(motion: np.ndarray, moving: np.ndarray, length: np.ndarray, lasting: float) -> bool:
+    """Whether a picture is a camera's. motion: of all its rows; moving, length: of each of its stretches."""
+    if np.isfinite(motion).sum() < FEWEST_STILL:
+        return bool(moving.any())
+    return _moves(motion) or bool((moving & (length >= lasting)).any())
 
 
 def _moves(motion: np.ndarray) -> bool:
@@ -129,5 +141,11 @@ def settle(live: np.ndarray, tiles: TileRows, found: Segments, participant: np.n
             mine = [part for part, which in zip(parts, picture, strict=True) if which == number]
             rows = np.concatenate(mine)
             lasting = any(tiles.time[part[-1]] - tiles.time[part[0]] >= LASTING_S and _moves(motion[part]) for part in mine)
-            settled[rows] = lasting or _moves(motion[rows]) or np.isfinite(motion[rows]).sum() < FEWEST_KNOWN
+            settled[rows] = lasting or _moves(motion[rows]) or _unknown(motion[rows])
     return settled & ~np.isin(found.tile_of, np.flatnonzero(found.role == SHARE))
+
+
+def _unknown(motion: np.ndarray) -> bool:
+    """Whether too little is known of a picture to say that it is still."""
+    known = motion[np.isfinite(motion)]
+    return len(known) < FEWEST_KNOWN and not (len(known) >= FEWEST_STILL and known.max() < NOTHING)

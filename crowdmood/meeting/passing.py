@@ -34,7 +34,7 @@ def strangers(tiles: TileRows, found: Segments) -> np.ndarray:
 def _is_of(label: np.ndarray, names: dict[int, np.ndarray], found: Segments, tile: int) -> np.ndarray:
     """Return bool (n,): whether the names are those of other tiles than this one, at about its time."""
     near = np.flatnonzero(np.abs(found.segment - found.segment[tile]) <= NEIGHBOURS)
-    others = [names[one] for one in near.tolist() if one != tile and one in names]
+    others = [names[one][:1] for one in near.tolist() if one != tile and one in names]  # what is read but at times may be a mistake
     return (label_distance(label, np.concatenate([label[:0], *others])) <= LABEL_SAME).any(axis=1)
 
 

@@ -15,6 +15,7 @@ ROOM_SHARE, ROOM_S = 0.15, 2.0  # several faces at once in so much of the time w
 SEAT_SHARE = 0.1      # of that time a face must be there to be a person of the room
 DOUBLE_PART = 0.8     # a face of which so much lies in another one of its tile is that one, found twice
 PACE = 0.25           # who sits before a camera moves so much slower than who walks about in a film
+TOUCHING_PART = 0.05  # of a face that lies in another one: people who sit side by side do not hide each other
 SEAT_REACH = 1.5      # faces: a face that returns so near to where one was lost is the same person
 
 
@@ -56,6 +57,19 @@ def _doubles(faces: FaceRows, at: np.ndarray, tile: np.ndarray, shown: np.ndarra
             if part.max() >= DOUBLE_PART:
                 doubles.append(int(here[place]))
     return doubles
+
+
+def false_faces(faces: FaceRows, tile: np.ndarray, person: np.ndarray) -> np.ndarray:
+    """Return bool (m,): faces of nobody that touch somebody's of the same tile and frame: detectors take a neck for one.
+
+    tile, person: (m,) of each face, below 0 and below 1 for none.
+    """
+    false, first = np.zeros(len(person), bool), np.searchsorted(faces.frame, faces.frame)
+    for row in np.flatnonzero((tile >= 0) & (person < 1)).tolist():
+        here = np.arange(first[row], np.searchsorted(faces.frame, faces.frame[row], side="right"))
+        theirs = here[(tile[here] == tile[row]) & (person[here] > 0)]
+        false[row] = len(theirs) > 0 and overlap(faces.box[row], faces.box[theirs], of_smaller=True).max() >= TOUCHING_PART
+    return false
 
 
 def _tile_of_faces(box: np.ndarray, segment: np.ndarray, found: Segments) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Photos that visitors send, album by album: each looked at before it is taken, and kept under a name of ours.
 
-    <results>/uploads/albums/<id>/album.json          its name, and when it was begun
+    <results>/uploads/albums/<id>/album.json          when it was begun
                                   <name>/001 beach.jpg
                                   asked               while it waits to be ranked, or is
 """
@@ -67,7 +67,7 @@ class SentAlbums:
         with writing():
             (folder / name).mkdir(parents=True)
             with write_aside(folder / "album.json") as aside:
-                aside.write_text(json.dumps({"name": name, "begun": datetime.now(UTC).isoformat()}), encoding="utf-8")
+                aside.write_text(json.dumps({"begun": datetime.now(UTC).isoformat()}), encoding="utf-8")
         return self.find(folder.name)
 
     def find(self, album: str) -> SentAlbum:
@@ -75,12 +75,21 @@ class SentAlbums:
         folder = self.folder / album
         try:
             facts = json.loads((folder / "album.json").read_bytes()) if re.fullmatch(ID, album) else None
-            count = len(os.listdir(folder / facts["name"])) if facts else 0
-        except (OSError, ValueError):
-            facts = None
-        if facts is None:
+            pictures = next(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")) if facts else None
+            count = len(os.listdir(pictures)) if pictures else 0
+        except (OSError, ValueError, StopIteration):
+            pictures = None
+        if pictures is None:
             raise NotFound("There is no such album; it was removed.")
-        return SentAlbum(album, folder, facts["name"], datetime.fromisoformat(facts["begun"]), count, (folder / "asked").exists())
+        return SentAlbum(album, folder, pictures.name, datetime.fromisoformat(facts["begun"]), count, (folder / "asked").exists())
+
+    def rename(self, album: str, name: str) -> SentAlbum:
+        """Give an album another name, if there is anything in it."""
+        found, name = self.find(album), _clean(name)
+        if name and name != found.name:
+            with self._numbering, writing():
+                os.rename(found.pictures, found.folder / name)
+        return self.find(album)
 
     def all(self) -> list[SentAlbum]:
         """Every album, the newest first."""

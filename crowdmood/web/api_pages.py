@@ -70,7 +70,7 @@ def _fields(description: dict[str, Any], body: dict[str, Any] | None) -> dict[st
         schema = content.get("schema", {})
         seen = _resolved(description, schema.get("items", schema))
         fields = [{"name": name, "kind": _kind(_resolved(description, each) | each), "needed": name in seen.get("required", ()),
-                   "about": each.get("description", "")} for name, each in seen.get("properties", {}).items()]
+                   "default": each.get("default"), "about": each.get("description", "")} for name, each in seen.get("properties", {}).items()]
         return {"kind": kind, "list": schema.get("type") == "array", "fields": fields}
     return None
 
@@ -91,4 +91,6 @@ def _kind(schema: dict[str, Any]) -> str:
     if kind == "array":
         return f"list of {_kind(schema.get('items', {}))}"
     low, high = schema.get("minimum", schema.get("exclusiveMinimum")), schema.get("maximum", schema.get("exclusiveMaximum"))
-    return f"{kind} {low if low is not None else ''}..{high if high is not None else ''}" if (low, high) != (None, None) else str(kind)
+    high = None if high is not None and high >= 1 << 53 else high  # only there so that numbers stay exact
+    bounds = (f"from {low:g}" if low is not None else "", f"to {high:g}" if high is not None else "")
+    return " ".join((str(kind), *filter(None, bounds)))

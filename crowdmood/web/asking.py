@@ -9,6 +9,7 @@ is a sentence on stderr after the word "crowdmood: ", with exit status 1.
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +27,7 @@ from crowdmood.sql_reports import SqlReport, shipped_reports
 from crowdmood.tables import read_run
 
 SHOWN_BYTES = 20_000_000
+OPTION = re.compile(r"(?<![\w-])--(?=[a-z_]+\b)")  # reports call their parameters options of the command line
 
 
 def main() -> None:
@@ -36,7 +38,7 @@ def main() -> None:
         with limit_time(asked["limit_s"]):
             _answer(asked, Path(asked["file"]))
     except CrowdmoodError as error:
-        sys.exit(f"crowdmood: {told(error)}")
+        sys.exit(f"crowdmood: {OPTION.sub('', told(error))}")
     except MemoryError:
         sys.exit("crowdmood: the answer needs more memory than a question may take here; ask for fewer rows or shorter values")
     except (OverflowError, duckdb.Error) as error:

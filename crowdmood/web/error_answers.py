@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from crowdmood.errors import CrowdmoodError, told
 from crowdmood.web.browser_rules import HEADERS
@@ -38,6 +39,7 @@ def add_error_answers(app: FastAPI) -> None:
     app.add_exception_handler(CrowdmoodError, answer)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(Exception, _mistake)
 
 
@@ -82,6 +84,11 @@ def _invalid(request: Request, error: RequestValidationError) -> Response:
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
     return _answer(request, 422, f"{place}: {first['msg']}.")
+
+
+def _gone(request: Request, error: ClientDisconnect) -> Response:
+    """Nobody reads this: the visitor went away while sending."""
+    return Response(status_code=400)
 
 
 def _mistake(request: Request, error: Exception) -> Response:

@@ -125,6 +125,16 @@ def state(request: Request, album: AlbumId) -> AlbumAnswer:
     return answer(request, request.app.state.photos.albums.find(album))
 
 
+@router.patch("/albums/{album}")
+def rename(request: Request, album: AlbumId, named: Named) -> AlbumAnswer:
+    """Give an album another name, as long as it has not been ranked."""
+    photos = request.app.state.photos
+    found = photos.albums.find(album)
+    if photos.rankings.is_held(album) or runs_of(request.app.state.settings.results, found.pictures):
+        raise Conflict(f"{found.name} has been ranked under this name; it keeps it.")
+    return answer(request, photos.albums.rename(album, named.name))
+
+
 @router.post("/albums/{album}/photos", status_code=201, openapi_extra=PHOTO_BODY)
 async def add(request: Request, album: AlbumId, name: Annotated[str, Query(max_length=300, description="What the file is called.")] = "photo") -> PhotoAnswer:
     """Add a photo, the body of the request. What it is, is told by its content: JPEG, PNG, WebP, HEIC, AVIF, GIF, TIFF, BMP."""
@@ -162,7 +172,7 @@ def remove(request: Request, album: AlbumId) -> None:
 @router.get("/runs/{run}")
 def ranked(request: Request, run: RunId, asked: Annotated[Asked, Depends(asked)],
            start: Annotated[int, Query(ge=0, le=1_000_000, description="How many to skip.")] = 0,
-           count: Annotated[int, Query(ge=1, le=200)] = 60) -> RankedAnswer:
+           count: Annotated[int, Query(ge=1, le=200, description="So many at most.")] = 60) -> RankedAnswer:
     """The order of a run's photos, and the faces in them."""
     found = run_of_photos(request.app.state.settings.results, run)
     order, others = ranking(found, asked)

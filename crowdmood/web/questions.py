@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from tempfile import mkstemp
 from typing import Any
 
 from crowdmood.errors import ResultsError
@@ -67,15 +68,13 @@ class Questions:
         return self._new_file(f".{question.form}")
 
     def _new_file(self, ending: str = "") -> Path:
-        from tempfile import mkstemp
-
         descriptor, name = mkstemp(ending, "crowdmood-answer-")
         os.close(descriptor)
         return Path(name)
 
     @asynccontextmanager
     async def _place(self) -> AsyncIterator[None]:
-        if self.waiting >= self.settings.query_queue:
+        if self.places.locked() and self.waiting >= self.settings.query_queue:
             raise Busy("Too many questions are waiting for their answers; ask again in a moment.", 5)
         self.waiting += 1
         try:
@@ -106,7 +105,7 @@ async def _answered(asked: bytes, limit_s: float) -> None:
 
 def _failure(said: str, status: int) -> Exception:
     """What went wrong, from the last words of the process."""
-    sentence = said.rpartition("crowdmood: ")[2].partition("; --time-limit")[0].strip() if "crowdmood: " in said else ""
+    sentence = said.rpartition("crowdmood: ")[2].partition("; time-limit")[0].partition("; --time-limit")[0].strip() if "crowdmood: " in said else ""
     if sentence and status == 1:
         return ResultsError(sentence)
     if status < 0 or "MemoryError" in said or "bad_alloc" in said:

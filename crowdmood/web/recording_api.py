@@ -11,13 +11,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import ClientDisconnect
 
 from crowdmood.errors import CrowdmoodError
 from crowdmood.web.asked import Asked, options_from
 from crowdmood.web.error_answers import ErrorAnswer
 from crowdmood.web.recording_list import AnalysisState, Recording, RecordingList
 from crowdmood.web.recording_removal import remove_run, remove_upload
-from crowdmood.web.refusals import TooLarge
+from crowdmood.web.refusals import Conflict, TooLarge
 from crowdmood.web.uploads import ID, PIECE_BYTES, Upload
 
 router = APIRouter(tags=["recordings"], prefix="/api")
@@ -71,14 +72,17 @@ def recordings_of(request: Request) -> RecordingList:
 Recordings = Annotated[RecordingList, Depends(recordings_of)]
 
 
-async def piece_of(request: Request) -> bytes:
+async def piece_of(request: Request) -> bytearray:
     """The body, which is a piece of a file. Raises TooLarge."""
     piece = bytearray()
-    async for part in request.stream():
-        piece += part
-        if len(piece) > PIECE_BYTES:
-            raise TooLarge(f"A piece has at most {PIECE_BYTES} bytes; send the file in several.")
-    return bytes(piece)
+    try:
+        async for part in request.stream():
+            piece += part
+            if len(piece) > PIECE_BYTES:
+                raise TooLarge(f"A piece has at most {PIECE_BYTES} bytes; send the file in several.")
+    except ClientDisconnect:  # a closed window, a lost network; nobody reads the answer
+        raise Conflict("The connection ended before the piece was here; send it again.") from None
+    return piece
 
 
 @router.get("/recordings")
@@ -121,7 +125,7 @@ def show_upload(recordings: Recordings, upload: UploadId) -> UploadState:
 
 
 @router.patch("/uploads/{upload}", openapi_extra=BODY, responses=FULL)
-def add_to_upload(recordings: Recordings, upload: UploadId, piece: Annotated[bytes, Depends(piece_of)],
+def add_to_upload(recordings: Recordings, upload: UploadId, piece: Annotated[bytearray, Depends(piece_of)],
                   upload_offset: Annotated[int, Header(ge=0, le=2**53, description="Where the piece begins: at `received`.")]) -> UploadState:
     """Send the next piece of a recording, at most 8 MiB. 409: not the next one, ask how much is here. The last piece begins the analysis."""
     found = recordings.uploads.add(upload, upload_offset, piece)

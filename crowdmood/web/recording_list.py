@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import threading
-import time
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
+import pyarrow as pa
 from pydantic import BaseModel, Field
 
 from crowdmood import catalog
+from crowdmood.errors import ResultsError
 from crowdmood.parts import part_numbers
 from crowdmood.results import status_of
+from crowdmood.schemas import RUNS
+from crowdmood.tables import read_run
 from crowdmood.web.analyses import DONE, RUNNING, WAITING, Analyses, Analysis
 from crowdmood.web.recording_strips import Strips
 from crowdmood.web.uploads import Upload, Uploads
 
-QUERY = """
-SELECT run, recording, path, status, error, started, finished, duration_s, size_bytes, frames_analyzed AS frames, faces, persons,
-    chunks, chunks_done, context, layout
-FROM runs ORDER BY started DESC, run
-"""
-SURE_S = 2.0  # a folder that changed less long ago may change again without looking newer
+FEW = 20  # rows that are read one by one; more are asked for together
 Status = Literal["complete", "unfinished", "failed", "waiting", "analyzing", "stopped", "uploaded", "uploading"]
 
 
@@ -84,7 +84,7 @@ class RecordingList:
     def __init__(self, results: Path, uploads: Uploads, analyses: Analyses) -> None:
         self.results, self.uploads, self.analyses = results, uploads, analyses
         self.strips = Strips(results)
-        self._kept: tuple[int, list[dict[str, Any]]] | None = None
+        self._kept: dict[str, tuple[tuple[int, int], dict[str, Any]]] = {}
         self._lock = threading.Lock()
 
     def find(self, search: str = "", start: int = 0, most: int = 50) -> Page:
@@ -98,12 +98,14 @@ class RecordingList:
         return next((row for row in self.rows() if row["run"] == run), None)
 
     def rows(self) -> list[dict[str, Any]]:
-        """What is listed of each run, the newest first; remembered until the folder changes."""
+        """The rows of all runs, the newest first. Only those whose files have changed are read."""
         with self._lock:
-            changed = _changed(self.results)
-            if self._kept is None or self._kept[0] != changed or time.time_ns() - changed < SURE_S * 1e9:
-                self._kept = changed, catalog.fetch(self.results, QUERY).to_pylist()
-            return self._kept[1]
+            there = _files(self.results)
+            changed = [run for run, facts in there.items() if self._kept.get(run, (None,))[0] != facts]
+            read = _read(self.results, changed)
+            self._kept |= {run: (there[run], read[run]) for run in changed if run in read}
+            self._kept = {run: kept for run, kept in self._kept.items() if run in there}
+            return sorted((row for _, row in self._kept.values()), key=_begun, reverse=True)
 
     def uploads_of(self, run: str) -> list[Upload]:
         """The uploads that a run was made from."""
@@ -141,7 +143,7 @@ class RecordingList:
                          analysis=self.state(analysis) if analysis else None)
 
     def _run(self, row: dict[str, Any], upload: str | None) -> Recording:
-        facts = {name: row[name] for name in Recording.model_fields if name in row}
+        facts = {name: row[name] for name in Recording.model_fields if name in row} | {"frames": row["frames_analyzed"]}
         if row["status"] != "complete":
             facts["chunks_done"] = len(part_numbers(self.results, "faces", row["run"]))
         kind = row["layout"] if row["layout"] in ("meeting", "photos") else "film"
@@ -171,9 +173,30 @@ def about(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
 
 
-def _changed(results: Path) -> int:
-    """When a run's row was written or removed last, ns; rows are renamed into their folder."""
-    try:
-        return (results / "runs").stat().st_mtime_ns
-    except FileNotFoundError:
-        return 0
+def _files(results: Path) -> dict[str, tuple[int, int]]:
+    """Run -> what changes when its row is written."""
+    found = {}
+    with suppress(FileNotFoundError), os.scandir(results / "runs") as entries:
+        for entry in entries:
+            if entry.name.startswith("run=") and entry.name.endswith(".parquet"):
+                with suppress(FileNotFoundError):
+                    facts = entry.stat()
+                    found[entry.name[4:-8]] = facts.st_mtime_ns, facts.st_ino
+    return found
+
+
+def _read(results: Path, runs: list[str]) -> dict[str, dict[str, Any]]:
+    """Run -> its row; without those that cannot be read."""
+    if len(runs) > FEW:
+        with suppress(ResultsError):
+            return {row["run"]: row for row in catalog.fetch(results, "SELECT * FROM runs").to_pylist()}
+    read = {}
+    for run in runs:
+        with suppress(OSError, pa.ArrowException):
+            if row := read_run(results, run):
+                read[run] = dict.fromkeys(RUNS.names) | row  # earlier versions had fewer columns
+    return read
+
+
+def _begun(row: dict[str, Any]) -> tuple[float, str]:
+    return row["started"].timestamp() if row["started"] else 0.0, row["run"]

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, FastAPI, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import ValidationError
 
+from crowdmood.clock import parse_time
 from crowdmood.web import recording_api
 from crowdmood.web.analyses import Analyses
 from crowdmood.web.asked import LAW, MEANINGS, MEETINGS, RATES, TILES, Asked
@@ -121,12 +122,15 @@ def take_away_run(recordings: Recordings, run: Run) -> RedirectResponse:
 
 def _asked(form: dict[str, str]) -> Asked:
     """What was chosen in a form; what was left empty is as usual. Raises Refusal."""
-    given = {name: value for name, value in form.items() if value and name in Asked.model_fields}
+    given: dict[str, Any] = {name: value for name, value in form.items() if value.strip() and name in Asked.model_fields}
     try:
+        given |= {name: parse_time(given[name]) for name in ("start_s", "end_s") if name in given}
         return Asked.model_validate(given)
     except ValidationError as error:
         wrong = error.errors()[0]["loc"][0]
         raise Refusal("Say first what the analysis is for." if wrong == "context" else f"{wrong}: this value makes no sense.") from None
+    except ValueError as error:
+        raise Refusal(f"{error}.") from None
 
 
 def _list() -> RedirectResponse:

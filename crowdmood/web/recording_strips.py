@@ -6,24 +6,30 @@ import base64
 import io
 from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from PIL import Image
 
-from crowdmood import catalog
 from crowdmood.palette import EXPRESSION_COLOURS, STACK_ORDER
+from crowdmood.staging import committed
+from crowdmood.tables import table_path
 
 STEPS, LEVELS, WIDTH = 80, 40, 240  # of a picture: steps of time, rows of pixels, and at least so many columns
 REMEMBERED = 2000
+COLUMNS = ["run", "second", "usable_faces", *STACK_ORDER]
 CLEAR = len(STACK_ORDER)  # colour of a step in which nothing was read
 QUERY = f"""
 WITH seen AS (
     SELECT run, second, usable_faces, {", ".join(STACK_ORDER)}, min(second) OVER (PARTITION BY run) AS low,
         max(second) OVER (PARTITION BY run) + 1 - min(second) OVER (PARTITION BY run) AS length
-    FROM timeline WHERE run IN (SELECT unnest($runs::VARCHAR[]))
+    FROM timeline
 )
 SELECT run, floor((second - low) * least({STEPS}, length) / length)::INTEGER AS step, any_value(least({STEPS}, length))::INTEGER AS steps,
     coalesce(sum(usable_faces) FILTER (happy IS NOT NULL), 0)::BIGINT AS faces,
@@ -64,10 +70,25 @@ class Strips:
 
 
 def _made(results: Path, runs: list[str]) -> dict[str, Strip]:
+    # Not by way of the catalog, which would open the files of every run.
+    timelines = []
+    for path in (_timeline(results, run) for run in runs):
+        with suppress(OSError, pa.ArrowException):  # just removed, or damaged; then the list goes without
+            timelines.append(pq.read_table(path, columns=COLUMNS))
+    if not timelines:
+        return {}
     rows: dict[str, list[dict[str, Any]]] = {}
-    for row in catalog.fetch(results, QUERY, values={"runs": runs}).to_pylist():
-        rows.setdefault(row["run"], []).append(row)
+    with duckdb.connect() as database:
+        database.register("timeline", pa.concat_tables(timelines, promote_options="permissive"))
+        for row in database.sql(QUERY).to_arrow_table().to_pylist():
+            rows.setdefault(row["run"], []).append(row)
     return {run: _strip(of_run) for run, of_run in rows.items()}
+
+
+def _timeline(results: Path, run: str) -> Path:
+    """Where a complete run's timeline lies; a new one may not have taken the place of the old one yet."""
+    newer = table_path(committed(results, run), "timeline", run)
+    return newer if newer.is_file() else table_path(results, "timeline", run)
 
 
 def _strip(rows: list[dict[str, Any]]) -> Strip:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import os
+import signal
 import socket
+import threading
+from types import FrameType
 
 import uvicorn
 
@@ -11,17 +16,34 @@ from crowdmood.web.app import make_app
 from crowdmood.web.settings import WebSettings
 
 GRACE_S = 1  # for answers under way when the server is asked to end; streams go on for ever
+LAST_S = 8.0  # then the server ends as it is, which loses nothing that was finished
 
 
 def run(settings: WebSettings, listening: socket.socket) -> None:
     """Answer until a signal comes. Says nothing of requests; a bug's traceback goes to stderr."""
     logging.getLogger("uvicorn.error").addFilter(_tells_something)
-    config = uvicorn.Config(make_app(settings), log_level="warning", access_log=False, server_header=False, date_header=True,
+    config = uvicorn.Config(make_app(settings), log_level="warning", access_log=False, server_header=False,
                             timeout_graceful_shutdown=GRACE_S, timeout_keep_alive=20, ws_max_size=8_000_000, lifespan="on")
-    uvicorn.Server(config).run([listening])
+    server = Server(config)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # the terminal was closed
+        signal.signal(signal.SIGHUP, server.handle_exit)
+    server.run([listening])
+
+
+class Server(uvicorn.Server):
+    """A server that has ended a few seconds after a signal, whatever is still under way."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to end."""
+        super().handle_exit(sig, frame)
+        last = threading.Timer(LAST_S, os._exit, (128 + sig,))
+        last.daemon = True
+        last.start()
 
 
 def _tells_something(record: logging.LogRecord) -> bool:
     """Not that answers were still under way when the server was asked to end, nor nonsense that came over the network."""
-    text = record.getMessage()
+    text, kind = record.getMessage(), record.exc_info[0] if record.exc_info else None
+    if kind and issubclass(kind, asyncio.CancelledError):
+        return False
     return not text.startswith(("Cancel ", "Invalid HTTP request", "ASGI callable returned without completing"))

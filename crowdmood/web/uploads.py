@@ -115,7 +115,7 @@ class Uploads:
                 found.append(self.find(path.parent.name))
         return sorted(found, key=lambda upload: upload.begun, reverse=True)
 
-    def add(self, upload: str, offset: int, piece: bytes) -> Upload:
+    def add(self, upload: str, offset: int, piece: bytes | bytearray) -> Upload:
         """Add a piece that begins at `offset`, which must be where the last one ended.
 
         Raises Conflict where it does not fit, TooLarge, WrongType (and the upload is gone) where this is no film, NoRoom.
@@ -189,7 +189,7 @@ def _alone(upload: Upload) -> Iterator[BinaryIO]:
         yield file
 
 
-def _append(file: BinaryIO, end: int, piece: bytes) -> None:
+def _append(file: BinaryIO, end: int, piece: bytes | bytearray) -> None:
     """All of it or nothing, on the disk when it returns."""
     try:
         file.write(piece)

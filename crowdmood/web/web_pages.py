@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from urllib.parse import urlencode
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from crowdmood import __version__
 from crowdmood.pages import FILTERS
@@ -37,6 +38,11 @@ def part(template: str, **values: Any) -> Markup:
     return Markup(text)
 
 
+def coded(text: str) -> Markup:
+    """A text in which what stands between ` is code."""
+    return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(text))))
+
+
 def login_address(request: Request) -> str:
     """The login page that leads back to where the visitor wanted to go."""
     query = f"?{request.url.query}" if request.url.query else ""
@@ -47,5 +53,5 @@ def login_address(request: Request) -> str:
 def _environment() -> Environment:
     environment = Environment(loader=FileSystemLoader([HERE / "templates", shipped("reports") / "templates"]), autoescape=True,
                               undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= FILTERS
+    environment.filters |= FILTERS | {"coded": coded}
     return environment

@@ -1,6 +1,8 @@
 // The line to the server: pictures go out at a steady rate as long as answers come back, and each answer finds its picture again.
 
-const MOST_UNANSWERED = 3;  // more would only wait; the server looks at the newest
+// Pictures on their way. A slow network would only make more of them wait; but where a busy server drops them, the one that it looks
+// at next shall be a new one.
+const MOST_UNANSWERED = 3, MOST_WHERE_DROPPED = 15, MOST_KEPT = 6;
 const MOST_TRIES = 5, REST_MS = 1000;
 
 export class Line {
@@ -37,7 +39,8 @@ export class Line {
   _open() {
     const socket = this.socket = new WebSocket(this.address);
     this.sent = new Map();
-    this.count = 0;
+    this.count = this.dropped = 0;
+    this.most = MOST_UNANSWERED;
     socket.addEventListener("open", () => socket === this.socket && this.on.open());
     socket.addEventListener("message", event => socket === this.socket && this._answer(JSON.parse(event.data)));
     socket.addEventListener("close", event => socket === this.socket && this._closed(event));
@@ -55,12 +58,13 @@ export class Line {
   /** Send a picture if the line is free, and do so again after a while. */
   async _tick() {
     const began = performance.now(), socket = this.socket;
-    if (socket?.readyState === WebSocket.OPEN && !socket.bufferedAmount && this.sent.size < MOST_UNANSWERED && this.camera.ready) {
+    if (socket?.readyState === WebSocket.OPEN && !socket.bufferedAmount && this.sent.size < this.most && this.camera.ready) {
       try {
         const {small, full} = await this.camera.grab(this.on.keep());
         if (socket === this.socket && small) {
           this.sent.set(this.count++, {at: began, full});
           socket.send(small);
+          this._drop(this.sent.get(this.count - 1 - MOST_KEPT));
         } else {
           full?.close();
         }
@@ -76,10 +80,18 @@ export class Line {
     const sent = this.sent.get(answer.picture);
     this._forget(answer.picture);
     if (answer.error) return this.on.trouble(answer.error.replace(/^./, letter => letter.toUpperCase()) + ".", false);
+    this.most = answer.pace.dropped > this.dropped ? MOST_WHERE_DROPPED : MOST_UNANSWERED;
+    this.dropped = answer.pace.dropped;
     if (this.tries) this.on.trouble("", false);
     this.tries = 0;
     if (sent) this.on.answer(answer, sent, sent.full);
     sent?.full?.close();
+  }
+
+  /** Full pictures are large: the oldest on their way is let go. */
+  _drop(sent) {
+    sent?.full?.close();
+    if (sent) sent.full = null;
   }
 
   /** The pictures up to this one are answered, or dropped. The last one's full picture is closed by who uses it. */

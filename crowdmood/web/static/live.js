@@ -59,6 +59,7 @@ function stop() {
   get("no-faces").hidden = false;
   get("no-faces").textContent = "None: the camera is off.";
   get("faces-note").hidden = true;
+  get("readings").textContent = "until the camera was stopped";
   pace.end();
   shown(false);
 }

@@ -23,7 +23,7 @@ const form = document.getElementById("send-photos");
 if (form) {
   const part = id => document.getElementById(id);
   const list = part("sent"), state = part("sent-state"), bar = part("sent-progress"), rank = form.querySelector("[type=submit]"), stop = part("stop-ranking");
-  let album = null, beginning = null, waiting = [], under = 0, here = 0, refused = 0, ranking = false;
+  let album = null, beginning = null, waiting = [], under = 0, here = 0, refused = 0, ranking = false, named = false;
 
   const tell = (sentence, share) => {
     if (state.textContent !== sentence) state.textContent = sentence;
@@ -38,7 +38,7 @@ if (form) {
     rank.textContent = here ? `Rank ${photos(here)}` : "Rank them";
   };
 
-  const begin = () => beginning ??= send("POST", "/api/photos/albums", {name: part("album-name").value})
+  const begin = () => beginning ??= send("POST", "/api/photos/albums", {})
     .then(made => album = made.album).catch(error => { beginning = null; throw error; });
 
   const shown = file => {
@@ -102,7 +102,10 @@ if (form) {
     rank.disabled = true;
     stop.hidden = false;
     try {
+      const name = part("album-name").value.trim();
+      if (name && !named) await send("PATCH", `/api/photos/albums/${album}`, {name});
       await send("POST", `/api/photos/albums/${album}/ranking`);
+      named = true;
       const run = await ranked(album, tell);
       if (run) return location.assign(`/photos/${run}`);
     } catch (error) {

@@ -146,7 +146,7 @@ function choose(files) {
 
 function analysis() {
   const given = Object.fromEntries([...new FormData(form)].filter(([name, value]) => name !== "files" && typeof value === "string" && value));
-  for (const name of ["start_s", "end_s"]) if (name in given) given[name] = Number(given[name]);
+  for (const name of ["start_s", "end_s"]) if (name in given) given[name] = given[name].split(":").reduce((sum, part) => 60 * sum + Number(part), 0);
   if ("sample_fps" in given && given.sample_fps !== "all") given.sample_fps = Number(given.sample_fps);
   if ("aggregate_only" in given) given.aggregate_only = true;
   return given;
