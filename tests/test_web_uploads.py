@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import resource
 import shutil
@@ -57,6 +58,23 @@ def test_a_file_that_was_all_here_when_a_kill_came_is_finished_by_an_empty_piece
         part.write(FILM[6000:])
     assert not uploads.find(upload.id).is_whole
     assert uploads.add(upload.id, len(FILM), b"").is_whole
+
+
+def test_a_film_that_was_removed_by_hand_is_sent_again_from_the_beginning(uploads):
+    upload = uploads.begin("film.mp4", len(FILM))
+    uploads.add(upload.id, 0, FILM).film.unlink()
+    assert (uploads.find(upload.id).received, uploads.find(upload.id).is_whole) == (0, False)
+    assert uploads.add(upload.id, 0, FILM).film.read_bytes() == FILM
+
+
+def test_one_window_at_a_time(uploads):
+    upload = uploads.begin("film.mp4", len(FILM))
+    held = os.open(upload.folder, os.O_RDONLY)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    with pytest.raises(Conflict, match="Another window"):
+        uploads.add(upload.id, 0, FILM)
+    os.close(held)
+    assert uploads.add(upload.id, 0, FILM).is_whole
 
 
 @pytest.mark.parametrize(("head", "what"), [

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+import cv2
 import numpy as np
 
 from crowdmood.expressions import classify, crop_faces, judge
@@ -104,8 +105,12 @@ def _crowds(faces: Faces, images: Sequence[np.ndarray], settings: DetectSettings
 
 def _fitted(image: np.ndarray, imgsz: int) -> tuple[np.ndarray, float]:
     """The picture as the network sees it, on its canvas, uint8 (h', w', 3), and pixels of that per pixel of the picture."""
+    height, width = image.shape[:2]
+    halves = max(height, width) >= 2 * imgsz and min(height, width) > 1
+    if halves:  # half of it is had in a quarter of the time that any other part takes
+        image = cv2.resize(image[:height // 2 * 2, :width // 2 * 2], (width // 2, height // 2), interpolation=cv2.INTER_AREA)
     pictures, scale = letterbox(image[None], imgsz)
-    return _on_canvas(pictures, imgsz)[0], scale
+    return _on_canvas(pictures, imgsz)[0], scale / 2 if halves else scale
 
 
 def _few_shapes(network: Network, imgsz: int) -> Network:

@@ -27,6 +27,7 @@ from crowdmood.video import DecodeCount, read_photo
 
 CHUNK = 64  # photos
 MOST_READERS = 16
+LEAST_AHEAD = 8  # photos that are read while others are looked at
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def _reading(album: Album, numbers: Sequence[int], threads: int) -> Iterator[Ite
     """Photos in order, read side by side a little ahead of whoever uses them."""
     pool = ThreadPoolExecutor(threads, "photos")
     try:
-        yield _in_order(pool, album, numbers, threads + 2)
+        yield _in_order(pool, album, numbers, max(threads + 2, LEAST_AHEAD))
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -155,12 +155,14 @@ def spread(values: np.ndarray, count: int) -> dict:
     """Mean, deviation and the 95 % interval of the mean over trainings whose faces overlap: Nadeau and Bengio's
     correction ("Inference for the Generalization Error", 2003), as plain ones are far too narrow.
 
-    values: float (trainings,); count: folds, so that a test has 1 / (count - 1) times the faces that were learned from.
+    values: float (trainings,) in 0..1, and so is the interval; count: folds, so that a test has 1 / (count - 1) times the
+    faces that were learned from.
     """
     n, mean = len(values), float(values.mean())
     deviation = float(values.std(ddof=1))
     reach = float(student.ppf(0.975, n - 1)) * deviation * (1 / n + 1 / (count - 1)) ** 0.5
-    return {"mean": round(mean, 4), "low": round(mean - reach, 4), "high": round(mean + reach, 4), "deviation": round(deviation, 4)}
+    return {"mean": round(mean, 4), "low": round(max(0.0, mean - reach), 4), "high": round(min(1.0, mean + reach), 4),
+            "deviation": round(deviation, 4)}
 
 
 def _pooled(measured: list[dict]) -> dict:

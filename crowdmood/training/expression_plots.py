@@ -84,6 +84,7 @@ def training_course(course: list[dict]) -> Figure:
     for key, name, colour in names:
         values = [100 * line[key] for line in course]
         axes.plot(epochs, values, color=colour, linewidth=1.8, label=f"{name}: {values[-1]:.1f}")
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_xlabel("epochs", color=MUTED, fontsize=9, family=FONT)
     legend(axes, "best")
     return figure

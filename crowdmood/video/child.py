@@ -110,8 +110,10 @@ class Service:
         self.say("facts", **look(Path(path)))
 
     def _photo(self, path: str, page: int, at: int) -> None:
+        from crowdmood.allocator import reuse_memory
         from crowdmood.video.photo_reader import picture
 
+        reuse_memory()
         image = picture(Path(path), page)
         np.frombuffer(self.ring, np.uint8, image.size, at).reshape(image.shape)[:] = image
         self.say("picture", width=image.shape[1], height=image.shape[0])

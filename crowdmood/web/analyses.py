@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
 
+from crowdmood.errors import CrowdmoodError
 from crowdmood.files import write_aside
 from crowdmood.web.analysis_process import AnalysisProcess, Outcome, command_for
 from crowdmood.web.asked import options_from
@@ -180,9 +181,13 @@ class Analyses:
 
     def _load(self) -> None:
         for upload in self.uploads.all():
-            with suppress(OSError, ValueError, TypeError):
+            try:
                 facts = json.loads((upload.folder / FILE).read_bytes())
                 self._set(Analysis(upload.id, **facts), listed=True)
+            except (OSError, ValueError, TypeError):
+                if upload.is_whole and upload.asked:  # a server ended between its last piece and its analysis
+                    with suppress(CrowdmoodError):
+                        self.ask(upload, upload.asked)
 
     def _begin_alone(self) -> None:
         """Work, once no other server does in this folder. A process that an ended one has left holds it, too."""

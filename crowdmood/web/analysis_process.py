@@ -11,7 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from crowdmood.settings import typed
 from crowdmood.web.settings import WebSettings
 
 GRACE_S = 8.0  # to drop what is under way, before SIGKILL
+NICE = 5  # pages and the camera come first
 LAST_LINES = 40  # of what it says, for the log
 SAYS_WHO = "crowdmood: "
 
@@ -41,6 +42,8 @@ class AnalysisProcess:
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=kept, text=True,
             encoding="utf-8", errors="replace", env=os.environ | {"PYTHONUNBUFFERED": "1"})
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, self._process.pid, NICE)
 
     def progress(self) -> Iterator[dict[str, Any]]:
         """How far it is, each time that it says so: step, chunks_done, chunks, faces. Ends when it does."""
@@ -70,7 +73,10 @@ class AnalysisProcess:
 
 def command_for(film: Path, settings: WebSettings, options: Any) -> list[str]:
     """What is run for a film. options: `Options`, the server's and what the visitor asked for."""
-    return [sys.executable, "-m", "crowdmood", "analyze", *typed(options, settings.execution), f"--results={settings.results}",
+    execution, cores = settings.execution, len(os.sched_getaffinity(0))
+    if execution.threads is None and settings.analyses > 1:
+        execution = replace(execution, threads=max(1, cores // settings.analyses))
+    return [sys.executable, "-m", "crowdmood", "analyze", *typed(options, execution), f"--results={settings.results}",
             "--json", "--progress=json", "--with-stdin", "--", str(film)]
 
 

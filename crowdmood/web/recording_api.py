@@ -199,6 +199,6 @@ async def _events(recordings: RecordingList) -> AsyncIterator[str]:
 def state_of(recordings: RecordingList, upload: Upload, problem: str | None = None) -> UploadState:
     """An upload as it is told."""
     known = next((one for one in recordings.analyses.all() if one.upload == upload.id), None)
-    return UploadState(id=upload.id, recording=upload.name, size_bytes=upload.size_bytes, received=upload.received or 0,
+    return UploadState(id=upload.id, recording=upload.name, size_bytes=upload.size_bytes, received=upload.received,
                        whole=upload.is_whole, piece_bytes=PIECE_BYTES, begun=upload.begun,
                        analysis=recordings.state(known) if known else None, problem=problem)

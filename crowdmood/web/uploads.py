@@ -43,15 +43,15 @@ class NoRoom(Refusal):
 
 @dataclass(frozen=True)
 class Upload:
-    """One recording on its way, or arrived. name: cleaned; received: bytes that are here, None where the film was removed by hand;
-    begun: when; asked: what is to be done once it is here, as the visitor said it.
+    """One recording on its way, or arrived. name: cleaned; received: bytes that are here; begun: when; asked: what is to be
+    done once it is here, as the visitor said it.
     """
 
     id: str
     folder: Path
     name: str
     size_bytes: int
-    received: int | None
+    received: int
     begun: datetime
     asked: dict[str, Any] | None
 
@@ -77,7 +77,7 @@ class Uploads:
         if size_bytes > self.most_bytes:
             raise TooLarge(f"{clean_name(name)} has {size(size_bytes)}, and at most {size(self.most_bytes)} are taken here; "
                            "`crowdmood analyze` on the machine itself takes any size.")
-        left = [upload.size_bytes - upload.received for upload in self.all() if upload.received is not None and not upload.is_whole]
+        left = [upload.size_bytes - upload.received for upload in self.all() if not upload.is_whole]
         if len(left) >= UNFINISHED:
             raise Busy(f"{UNFINISHED} uploads are unfinished; finish or remove some of them first.", 60)
         with writing():
@@ -120,8 +120,16 @@ class Uploads:
 
         Raises Conflict where it does not fit, TooLarge, WrongType (and the upload is gone) where this is no film, NoRoom.
         """
-        found = self.find(upload)
-        with writing(), _alone(found) as file:
+        with writing(), _alone(self.find(upload)) as folder:
+            found = self.find(upload)
+            if found.is_whole:
+                raise Conflict(f"{found.name} is here in full.")
+            (folder / "part").touch()  # somebody may have removed the film by hand
+            self._add(found, offset, piece)
+        return self.find(upload)
+
+    def _add(self, found: Upload, offset: int, piece: bytes | bytearray) -> None:
+        with open(found.folder / "part", "r+b") as file:
             end = file.seek(0, os.SEEK_END)
             if offset != end:
                 raise Conflict(f"{end} bytes of {found.name} are here; go on from there.")
@@ -130,7 +138,6 @@ class Uploads:
             _append(file, end, piece)
             if end < HEAD <= end + len(piece) or end + len(piece) == found.size_bytes:
                 self._look(found, file)
-        return self.find(upload)
 
     def _look(self, upload: Upload, file: BinaryIO) -> None:
         """See that it is a film, and put a whole one in its place."""
@@ -177,16 +184,16 @@ def writing() -> Iterator[None]:
 
 
 @contextmanager
-def _alone(upload: Upload) -> Iterator[BinaryIO]:
-    """The part, open for one piece at a time. Raises Conflict."""
-    if upload.is_whole:
-        raise Conflict(f"{upload.name} is here in full.")
-    with open(upload.folder / "part", "r+b") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise Conflict(f"Another window is sending {upload.name} at this moment.") from error
-        yield file
+def _alone(upload: Upload) -> Iterator[Path]:
+    """The folder of an upload, held for one piece at a time. Raises Conflict."""
+    folder = os.open(upload.folder, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield upload.folder
+    except BlockingIOError as error:
+        raise Conflict(f"Another window is sending {upload.name} at this moment.") from error
+    finally:
+        os.close(folder)
 
 
 def _append(file: BinaryIO, end: int, piece: bytes | bytearray) -> None:
@@ -201,11 +208,11 @@ def _append(file: BinaryIO, end: int, piece: bytes | bytearray) -> None:
         raise
 
 
-def _received(folder: Path, name: str) -> int | None:
+def _received(folder: Path, name: str) -> int:
     for path in (folder / "part", folder / name):
         with suppress(FileNotFoundError):
             return path.stat().st_size
-    return None
+    return 0  # somebody removed the film by hand
 
 
 def _write(folder: Path, facts: dict[str, Any]) -> None:

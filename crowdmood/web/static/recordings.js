@@ -187,7 +187,13 @@ if (form) {
 // Progress of analyses. A tab that is not looked at needs no stream; browsers open only six at a time to a server.
 
 const refresh = () => { if (document.getElementById("rows")) htmx.trigger("#rows", "refresh"); };
-let events = null, lost = false;
+let events = null, lost = false, place = null;
+
+// The list is replaced whole when a status changes: who was at a line with the keyboard stays at it.
+document.addEventListener("htmx:beforeSwap", () => place = document.activeElement?.closest("#rows li")?.id);
+document.addEventListener("htmx:afterSettle", () => {
+  if (place && document.activeElement === document.body) document.getElementById(place)?.querySelector("button, a")?.focus({preventScroll: true});
+});
 
 function follow() {
   if (document.hidden || !document.getElementById("rows")) { events?.close(); events = null; return; }
