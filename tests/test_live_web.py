@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
 import cv2
 import pytest
+from PIL import Image
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
@@ -17,6 +19,7 @@ from tests.browser import PROGRAM, Browser
 from tests.web_server import Server, serving
 
 PICTURES = "/api/live/pictures"
+CAMERAS = 3
 TOKEN = "correct horse battery"
 needs_browser = pytest.mark.skipif(PROGRAM is None, reason="no chromium is installed")
 
@@ -29,7 +32,7 @@ def jpegs(clip) -> list[bytes]:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory) -> Server:
-    with serving(tmp_path_factory.mktemp("results"), token=TOKEN) as running:
+    with serving(tmp_path_factory.mktemp("results"), "--cameras", str(CAMERAS), token=TOKEN) as running:
         yield running
 
 
@@ -47,6 +50,13 @@ def browser(jpegs, tmp_path_factory, server) -> Browser:
 def line(server: Server, **options) -> ClientConnection:
     options.setdefault("additional_headers", {"Authorization": f"Bearer {TOKEN}"})
     return connect(server.address.replace("http", "ws") + PICTURES, **options)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 @needs_browser
@@ -72,7 +82,8 @@ def test_the_page_shows_faces_rate_and_mix_and_nothing_leaves_the_server(browser
 
 
 @needs_browser
-def test_a_selfie_is_taken_at_full_size_and_kept_until_it_is_saved(browser, server):
+def test_a_selfie_is_taken_at_full_size_and_kept_until_it_is_saved(browser, server, tmp_path):
+    browser.call("Page.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
     browser.open(f"{server.address}/live")
     browser.evaluate("document.getElementById('expression').value = 'neutral'")
     browser.evaluate("document.getElementById('least').value = '3'")
@@ -86,8 +97,10 @@ def test_a_selfie_is_taken_at_full_size_and_kept_until_it_is_saved(browser, serv
     assert browser.evaluate(leaving)
     name = browser.evaluate("document.querySelector('#taken a').download")
     assert name.startswith("crowdmood-") and name.endswith(".jpg")
-    browser.evaluate("document.querySelector('#taken a').dispatchEvent(new Event('click'))")
+    browser.click("#taken a")
     assert not browser.evaluate(leaving)
+    wait_until(lambda: (tmp_path / name).exists())
+    assert Image.open(tmp_path / name).size == (1280, 720)
     browser.evaluate("document.getElementById('armed').click()")
     browser.click("#countdown")
     browser.click("#now")
@@ -141,17 +154,14 @@ def test_who_is_not_signed_in_or_comes_from_elsewhere_is_refused(server, headers
 
 def test_more_cameras_than_there_is_room_for_are_refused_and_places_become_free(server):
     with ExitStack() as open_lines:
-        for _ in range(16):
+        for _ in range(CAMERAS):
             open_lines.enter_context(line(server))
         with line(server) as late:
-            assert "16 cameras" in json.loads(late.recv(60))["error"]
+            assert f"{CAMERAS} cameras" in json.loads(late.recv(60))["error"]
             with pytest.raises(ConnectionClosed) as closed:
                 late.recv(60)
             assert closed.value.rcvd.code == 1013
-    deadline = time.monotonic() + 60
-    while (left := server.program().get("/api/live").json()["viewers"]) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert left == 0
+    wait_until(lambda: server.program().get("/api/live").json()["viewers"] == 0)
 
 
 def test_nothing_of_a_picture_is_kept(server, jpegs):

@@ -1,4 +1,5 @@
-"""Every operation of the API, asked with what its description allows and with what it does not: never an error of the server."""
+"""Every operation of the API, asked with what its description allows and with what it does not: answers are as described,
+and never an error of the server."""
 
 from __future__ import annotations
 
@@ -11,11 +12,17 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
 
 from tests.made_runs import RUN
 from tests.web_server import serving
 
 FOR_EVER = "/api/analyses/events"  # a stream that does not end
+CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 EXAMPLES = 3  # of each operation, for each way to ask
 
 
@@ -44,6 +51,7 @@ def operations(server):
     return [each for each in found if each.path != FOR_EVER]
 
 
+@pytest.mark.slow
 def test_no_question_breaks_the_server(operations, known):
     asked = 0
     for operation in operations:
@@ -52,7 +60,7 @@ def test_no_question_breaks_the_server(operations, known):
             # a thing that is there is not removed: the others want to ask for it
             for ids in [{}, there] if there and operation.method != "delete" else [{}]:
                 asked += _ask(operation, mode, ids)
-    assert asked >= 2 * EXAMPLES * len(operations) / 2
+    assert asked >= EXAMPLES * len(operations)
 
 
 def _ask(operation, mode: GenerationMode, ids: dict[str, str]) -> int:
@@ -64,7 +72,7 @@ def _ask(operation, mode: GenerationMode, ids: dict[str, str]) -> int:
     def ask(case):
         nonlocal asked
         asked += 1
-        case.call_and_validate(checks=[not_a_server_error], timeout=120)
+        case.call_and_validate(checks=CHECKS, timeout=120)
 
     try:
         ask()

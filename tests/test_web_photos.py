@@ -10,7 +10,11 @@ import httpx
 import pytest
 from PIL import Image
 
+from crowdmood.options import Execution
 from crowdmood.web.albums import SentAlbums
+from crowdmood.web.rankings import Rankings
+from crowdmood.web.refusals import NotFound
+from crowdmood.web.settings import WebSettings
 from tests.browser import PROGRAM, Browser
 from tests.photo_files import photograph, png_bomb
 from tests.rated_pictures import write_brightness_model
@@ -208,3 +212,26 @@ def test_pages_fit_and_are_named(server, party):
             assert browser.evaluate("[...document.querySelectorAll('img')].every(image => image.hasAttribute('alt'))")
             assert browser.evaluate("[...document.querySelectorAll('input:not([type=hidden]), select')].every(one => one.labels.length)")
             assert browser.evaluate("document.querySelectorAll('h1').length") == 1 and not browser.complaints()
+
+
+def test_what_an_earlier_server_has_left_is_taken_up(tmp_path):
+    settings = WebSettings(tmp_path / "results", execution=Execution(threads=1))
+    albums = SentAlbums(settings.uploads / "albums", 1_000_000)
+    album, removed = albums.begin("Left"), albums.begin("Removed")
+    photograph("hopper", 200).save(album.pictures / "001 hopper.jpg")
+    for one in (removed, album):
+        albums.ask(one.id, True)
+    rankings = Rankings(albums, settings)
+    rankings.begin()
+    try:
+        albums.remove(removed.id)
+        until = time.monotonic() + 180
+        while rankings.is_held(album.id) and time.monotonic() < until:
+            time.sleep(0.1)
+        found = rankings.of(albums.find(album.id))
+        assert (found.status, found.done) == ("done", 1) and not albums.find(album.id).asked
+        with pytest.raises(NotFound):
+            albums.find(removed.id)
+    finally:
+        rankings.end()
+    assert Rankings(albums, settings).of(albums.find(album.id)).run == found.run  # the next server knows it too

@@ -207,6 +207,5 @@ def test_what_many_ask_for_is_made_once():
                 await once.get("b", make, 0)
         assert made == [1, 0, 0]  # a failure is not kept
         assert await once.get("c", make, 2) == 5 and await once.get("d", make, 5) == 2 and await once.get("a", make, 3) == 3  # the oldest was forgotten
-        once.close()
 
     asyncio.run(ask())

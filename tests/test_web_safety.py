@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -94,6 +95,22 @@ def test_every_other_address_needs_a_token(everywhere):
     with visitor_from("127.0.0.5", everywhere) as client:
         assert client.get("/api/openapi.json").status_code == 401
         assert client.get("/api/openapi.json", headers={"Authorization": f"Bearer {made}"}).status_code == 200
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="no openssl to make a certificate with")
+def test_https_with_a_certificate(results, tmp_path):
+    pem, key = tmp_path / "shows.pem", tmp_path / "key.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", pem, "-days", "3", "-subj", "/CN=localhost",
+                    "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True, timeout=120)
+    with serving(results, "--certificate", str(pem), "--key", str(key), token=TOKEN) as server:
+        assert server.address.startswith("https://")
+        with httpx.Client(base_url=server.address, verify=ssl.create_default_context(cafile=pem)) as client:
+            answer = client.post("/login", data={"csrf": proof(client), "token": TOKEN}, headers={"Origin": server.address})
+            assert answer.status_code == 303 and "Secure" in answer.headers["set-cookie"]
+            assert client.get("/api/openapi.json").status_code == 200
+    alone = subprocess.run([sys.executable, "-m", "crowdmood", "serve", "--port", "0", "--results", results, "--certificate", pem],
+                           capture_output=True, text=True, timeout=120, check=False)
+    assert alone.returncode == 1 and "--key" in alone.stderr and len(alone.stderr.splitlines()) == 1 and not alone.stdout
 
 
 @pytest.mark.parametrize("token", ["short", " one two three "])

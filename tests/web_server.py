@@ -14,7 +14,7 @@ from pathlib import Path
 
 import httpx
 
-ADDRESS = re.compile(r"crowdmood serves (http://\S+)/")
+ADDRESS = re.compile(r"crowdmood serves (https?://\S+)/")
 
 
 @dataclass

@@ -16,7 +16,7 @@ from crowdmood.cli.settings import analysis_settings, results_option
 @click.option("--quiet", "-q", is_flag=True, help="No progress display.")
 @click.option("--progress", type=click.Choice(["bar", "json"]), default="bar", show_default=True,
               help="How progress is shown on stderr: a bar, on a terminal, or a JSON object a line, for programs.")
-@click.option("--with-stdin", is_flag=True, hidden=True, help="Stop when standard input ends.")
+@click.option("--with-stdin", is_flag=True, help="Stop when standard input ends: for programs that start this one, and may be killed.")
 @click.pass_context
 def analyze(ctx: click.Context, sources: tuple[str, ...], results: str | None, report: bool, as_json: bool,
             quiet: bool, progress: str, with_stdin: bool, **settings) -> None:

@@ -51,7 +51,7 @@ class Lines:
         """Print a line when a new second has begun."""
         if int(view.shown.time) != self.told:
             self.told = int(view.shown.time)
-            click.echo(f"{format_time(self.told)}  {_faces(view)}: {_mix(view.answer['mix'])}")
+            click.echo(f"{format_time(self.told)}  {_faces(view)}{_mix(view)}")
         if saved:
             click.echo(f"{format_time(self.told)}  picture {saved}")
 
@@ -61,7 +61,7 @@ class Lines:
             return
         middle, late = (sorted(self.latencies)[int(share * (self.views - 1))] for share in (0.5, 0.95))
         dropped = self.last.answer["pace"]["dropped"]
-        click.echo(f"{self.views:,} pictures looked at, {dropped:,} dropped; median latency {middle:.0f} ms, 95 % within {late:.0f} ms", err=True)
+        click.echo(f"{self.views:,} picture{'' if self.views == 1 else 's'} looked at, {dropped:,} dropped; median latency {middle:.0f} ms, 95 % within {late:.0f} ms", err=True)
 
 
 class JsonLines(Lines):
@@ -150,7 +150,7 @@ def _faces(view: View) -> str:
     return f"{count} face{'' if count == 1 else 's'}" + (f", {count - read} uncertain" if read < count else "")
 
 
-def _mix(mix: dict[str, float] | None) -> str:
-    if mix is None:
-        return "none can be read"
-    return ", ".join(f"{name} {share:.0%}" for name, share in sorted(mix.items(), key=lambda pair: -pair[1])[:3])
+def _mix(view: View) -> str:
+    if view.answer["mix"] is None:
+        return ": none can be read" if view.answer["faces"] else ""
+    return ": " + ", ".join(f"{name} {share:.0%}" for name, share in sorted(view.answer["mix"].items(), key=lambda pair: -pair[1])[:3])

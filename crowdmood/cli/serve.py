@@ -37,13 +37,17 @@ class Bytes(click.ParamType):
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0 takes a free one.")
 @click.option("--token", envvar="CROWDMOOD_TOKEN", help="What visitors must know, 12 letters or more. Others see an option in the list "
               "of processes: rather set $CROWDMOOD_TOKEN. Made and printed where one is needed.")
+@click.option("--certificate", type=click.Path(exists=True, dir_okay=False), metavar="FILE", help="Answer https with this certificate (PEM), so that "
+              "nobody on the way reads along and browsers elsewhere give their camera.")
+@click.option("--key", type=click.Path(exists=True, dir_okay=False), metavar="FILE", help="The certificate's key, if it is not in the same file.")
 @click.option("--open", "show", is_flag=True, help="Open the browser.")
 @click.option("--analyses", type=click.IntRange(1, 64), default=1, show_default=True, help="Recordings analyzed at a time; others wait.")
+@click.option("--cameras", type=click.IntRange(1, 1000), default=16, show_default=True, help="Cameras that are looked at at a time.")
 @click.option("--upload-limit", type=Bytes(), default="20GB", show_default=True, help="The largest recording that is taken.")
 @click.option("--photo-limit", type=Bytes(), default="50MB", show_default=True, help="The largest photo that is taken.")
 @click.option("--rate-limit", type=click.FloatRange(1, 100_000), default=200, show_default=True,
               help="Requests a second that one visitor may make; ten times as many at once.")
-def serve(results: str | None, host: str, port: int, token: str | None, show: bool, **limits) -> None:
+def serve(results: str | None, host: str, port: int, token: str | None, show: bool, certificate: str | None, **limits) -> None:
     """Show recordings, photos, the camera and SQL in the browser, and answer programs.
 
     Only this machine can ask, unless --host says otherwise; then visitors must know a token. Ctrl-C ends it.
@@ -51,7 +55,7 @@ def serve(results: str | None, host: str, port: int, token: str | None, show: bo
     \b
       crowdmood serve --open
       crowdmood serve --results /data/shows --port 9000
-      CROWDMOOD_TOKEN=... crowdmood serve --host 0.0.0.0
+      CROWDMOOD_TOKEN=... crowdmood serve --host 0.0.0.0 --certificate shows.pem
     """
     import secrets
 
@@ -60,7 +64,7 @@ def serve(results: str | None, host: str, port: int, token: str | None, show: bo
     address, port = listening.getsockname()[:2]
     try:
         from crowdmood.web.guard import is_loopback
-        from crowdmood.web.serving import run
+        from crowdmood.web.serving import make_server, run
         from crowdmood.web.settings import WebSettings
     except ModuleNotFoundError as error:
         if str(error.name).startswith("crowdmood"):
@@ -69,11 +73,13 @@ def serve(results: str | None, host: str, port: int, token: str | None, show: bo
     made = None if token or is_loopback(address) else secrets.token_urlsafe(18)
     settings = WebSettings(
         folder, host, port, token or made, analyses=limits["analyses"], rate=limits["rate_limit"],
-        upload_bytes=limits["upload_limit"], photo_bytes=limits["photo_limit"])
-    _announce(f"http://{_name(address)}:{port}/", made, is_loopback(address))
+        upload_bytes=limits["upload_limit"], photo_bytes=limits["photo_limit"], viewers=limits["cameras"])
+    server = make_server(settings, (certificate, limits["key"]) if certificate else None)
+    page = f"http{'s' if certificate else ''}://{_name(address)}:{port}/"
+    _announce(page, made, is_loopback(address))
     if show:
-        click.launch(f"http://{_name(address)}:{port}/")
-    run(settings, listening)
+        click.launch(page)
+    run(server, listening)
 
 
 def _folder(given: str | None) -> Path:
@@ -124,6 +130,6 @@ def _announce(page: str, made: str | None, local: bool) -> None:
     click.echo(f"crowdmood serves {page}")
     if made:
         click.echo(f"token: {made}\nor sign in by this address: {page}login#token={made}")
-    if not local:
-        click.echo("Plain http: others on the way can read along. On a network you do not trust put a proxy with TLS before it.")
+    if not local and not page.startswith("https"):
+        click.echo("Plain http: others on the way can read along, and browsers elsewhere do not give their camera. See --certificate.")
     click.echo("Ctrl-C ends it.")

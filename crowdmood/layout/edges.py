@@ -98,8 +98,9 @@ def find_edges(image: np.ndarray) -> Edges:
 
 def _lines(image: np.ndarray, extent: int) -> Lines:
     grey, red, blue = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.extractChannel(image, 0), cv2.extractChannel(image, 2)
-    coloured = reduce(cv2.max, (cv2.absdiff(channel[:, 1:], channel[:, :-1]) for channel in (red, blue)))
-    step = cv2.max(cv2.absdiff(grey[:, 1:], grey[:, :-1]), cv2.convertScaleAbs(coloured, alpha=1 / COLOURED))
+    step = cv2.absdiff(grey[:, 1:], grey[:, :-1])
+    coloured = reduce(cv2.max, (cv2.absdiff(channel[:, 3:], channel[:, :-3]) for channel in (red, blue)))  # colours are blurred
+    step[:, 1:-1] = cv2.max(step[:, 1:-1], cv2.min(cv2.convertScaleAbs(coloured, alpha=1 / COLOURED), STEP))
     edge = ((step == cv2.dilate(step, np.ones((1, 3), np.uint8))) & (step >= STEP)).view(np.uint8)
     count = np.zeros((len(grey) + 1, grey.shape[1] + 1), np.int32)
     total = cv2.integral(edge)

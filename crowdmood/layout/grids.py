@@ -212,7 +212,7 @@ def _best(count: np.ndarray, size: np.ndarray, gap: np.ndarray, start: np.ndarra
     left = np.minimum(left, length)
     there = piece < count[:, None]
     score = np.einsum("mp,mp->m", wide.take(left) + wide.take(right), there) / (2 * count)
-    alike = (count * length + size // NEAR) * length + gap // GAP_NEAR  # of rulers nearly alike only the best is kept
+    alike = (count * length + size // NEAR) * length + gap // GAP_NEAR * (count > 1)  # of rulers nearly alike only the best is kept
     order = np.lexsort((-score, alike))
     order = order[np.diff(alike[order], prepend=-1) > 0]
     order = order[np.lexsort((-score[order], count[order]))]

@@ -100,13 +100,14 @@ def _is_new_picture(tiles: TileRows, rows: np.ndarray, row: int, live: np.ndarra
 
 
 def _jumps(name: np.ndarray, look: np.ndarray, motion: np.ndarray) -> np.ndarray:
-    """Return the rows at which the picture changes for good, where names do not say what that means."""
+    """Return the rows at which the picture changes for good, where names do not say that it is the same person."""
     row = np.flatnonzero(~(motion < JUMP_MOTION))
     row = row[row > 0]
     named = np.flatnonzero(name >= 0)
     after = np.searchsorted(named, row)
     padded = np.concatenate([[-NAME_REACH - 1], named, [len(name) + NAME_REACH]])
     told = (row - padded[after] <= NAME_REACH) & (padded[after + 1] - row <= NAME_REACH)
+    told[told] = name[padded[after[told]]] == name[padded[after[told] + 1]]
     row = row[~told]
     return row[_lasting_change(look, row) >= JUMP_LOOK]
 

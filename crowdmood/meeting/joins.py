@@ -19,7 +19,7 @@ from crowdmood.meeting.name_pictures import LABEL_OTHER, NamePictures
 from crowdmood.meeting.segments import Segments, TileRows
 
 TILE, STAGE = ROLES.index("tile"), ROLES.index("stage")
-LOOK_SURE = LOOK_SAME / 8  # who looks so alike is the same, though the name differs: signs beside a name change its picture
+LOOK_SURE = 0.16 * LOOK_SAME  # who looks so alike is the same, though the name differs: signs beside a name change its picture
 LOOK_NEAR = 0.35 * LOOK_SAME  # one camera's picture keeps to this for minutes; two differ by twice as much nearly always
 LOOK_RIVAL = 0.01     # a look must fit so much, and twice, better than that of anybody else
 UNSTEADY = 3          # pictures of a name in one segment: it is written upon what moves
@@ -178,8 +178,8 @@ def _join_segment(meeting: _Meeting, here: np.ndarray, segment: int, strip: bool
 
 
 def _reunite(meeting: _Meeting, found: Segments) -> None:
-    """Join who was new in a segment and gone after it with who was missing in it alone, if they look the same just after:
-    their name was misread."""
+    """Join who was new in a segment and gone after it with who was missing in it, known before, and there after it, if they look
+    the same just after: their name was misread."""
     at = [set(found.segment[meeting.participant == number].tolist()) for number in range(len(meeting.known))]
     lonely = [tile for tile in np.flatnonzero(meeting.by == "new") if len(at[meeting.participant[tile]]) == 1]
     for segment in np.unique(found.segment[lonely]) if lonely else ():
@@ -187,10 +187,10 @@ def _reunite(meeting: _Meeting, found: Segments) -> None:
         look = [look_distance(meeting.cards[tile].look[-1:], meeting.cards[one].look[:1]) if len(meeting.cards[tile].look)
                 and len(meeting.cards[one].look) else np.ones((1, 1)) for tile in here for one in after]
         for row, column in _clear(np.reshape(look, (len(here), len(after)))) if len(look) else ():
-            tile, same = here[row], meeting.participant[after[column]]
-            missing = segment - 1 in at[same] and segment not in at[same]
-            if tile in lonely and missing and meeting.cards[tile].live[1] == 1:
-                meeting.join(tile, same, "look", _confidence(np.inf, look[row * len(after) + column].item()))
+            tile, same, apart = here[row], meeting.participant[after[column]], look[row * len(after) + column].item()
+            missing = min(at[same]) < segment and segment not in at[same]
+            if tile in lonely and missing and meeting.cards[tile].live[1] == 1 and apart <= LOOK_NEAR / 2:
+                meeting.join(tile, same, "look", _confidence(np.inf, apart))
 
 
 def _join_stage(meeting: _Meeting, tile: int, segment: int) -> bool:

@@ -40,8 +40,11 @@ class FoundRun:
     @property
     def state(self) -> tuple[Any, ...]:
         """What changes when anything in the run's tables does."""
-        paths = (self.table(name) for name in TABLES)
-        return self.run.id, *(identity(path) for path in paths if path is not None)
+        paths = [path for name in TABLES if (path := self.table(name))]
+        try:
+            return self.run.id, *map(identity, paths)
+        except OSError:
+            raise NotFound(f"The run {self.run.id} was changed or deleted just now; ask again.") from None
 
     def table(self, name: str) -> Path | None:
         """The finished file of one of its tables; None where the run has none."""

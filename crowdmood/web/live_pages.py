@@ -157,7 +157,8 @@ class _Outbox:
     def put(self, view: View) -> None:
         """For the loop's thread."""
         self.answers.append(view.answer)
-        self.server.call_soon_threadsafe(self.some.set)
+        with suppress(RuntimeError):  # the server is gone
+            self.server.call_soon_threadsafe(self.some.set)
 
     async def send(self, socket: WebSocket) -> None:
         """Send answers as they come, until the task is cancelled or the viewer is gone."""

@@ -5,36 +5,44 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from threading import Semaphore, Thread
 from typing import Any
 
 
 class MadeOnce:
     """What is asked for several times is made once, while all wait for it; the last `most` answers are kept.
 
-    They are made in threads of their own, `threads` at a time, so that who waits keeps nobody else from being answered.
+    They are made in threads of their own, `at_once` at a time, so that who waits keeps nobody else from being answered; and in
+    such that end with the process, for a film may take minutes to read.
     """
 
-    def __init__(self, most: int, threads: int = 1) -> None:
+    def __init__(self, most: int, at_once: int = 1) -> None:
         self.most = most
-        self.threads = ThreadPoolExecutor(threads, thread_name_prefix="made-once")
+        self.places = Semaphore(at_once)
         self.answers: OrderedDict[Hashable, asyncio.Future] = OrderedDict()
 
     async def get(self, key: Hashable, make: Callable[..., Any], *arguments: Any) -> Any:
         """`make(*arguments)`, or what it gave when it was last asked for under this key. Raises what `make` raises, each time anew."""
         answer = self.answers.get(key)
         if answer is None:
-            answer = self.answers[key] = asyncio.get_running_loop().run_in_executor(self.threads, make, *arguments)
+            answer = self.answers[key] = asyncio.get_running_loop().create_future()
             answer.add_done_callback(lambda done: self._forget_failed(key, done))
+            Thread(target=self._make, args=(answer, make, arguments), daemon=True).start()
         self.answers.move_to_end(key)
         while len(self.answers) > self.most:
             self.answers.popitem(last=False)
         return await asyncio.shield(answer)  # a visitor who leaves ends nobody else's
 
-    def close(self) -> None:
-        """What has not begun is not begun any more."""
-        self.threads.shutdown(wait=False, cancel_futures=True)
+    def _make(self, answer: asyncio.Future, make: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+        with self.places:
+            try:
+                tell, told = answer.set_result, make(*arguments)
+            except BaseException as error:  # noqa: BLE001 raised where it is waited for
+                tell, told = answer.set_exception, error
+        with suppress(RuntimeError):  # the application has ended meanwhile
+            answer.get_loop().call_soon_threadsafe(tell, told)
 
     def _forget_failed(self, key: Hashable, done: asyncio.Future) -> None:
-        if (done.cancelled() or done.exception() is not None) and self.answers.get(key) is done:
+        if done.exception() is not None and self.answers.get(key) is done:
             del self.answers[key]

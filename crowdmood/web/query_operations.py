@@ -96,6 +96,11 @@ class ReportQuestion(BaseModel):
     format: AsForm = "rows"
 
 
+FILES: dict[int | str, dict[str, Any]] = {200: {"description": "The answer; where `format` says so a file: JSON (a list of rows), CSV or Parquet.",
+                                               "content": {kind: {"schema": {"type": "string", "format": "binary"}} for form, kind in KINDS.items()
+                                                           if form != "json"}}}
+
+
 @router.get("/tables")
 def tables() -> list[Table]:
     """The tables that SQL knows, and what their columns mean."""
@@ -108,7 +113,7 @@ def reports() -> list[Report]:
     return [_described(report) for report in shipped_reports().values()]
 
 
-@router.post("/reports/{name}", response_model=Answer)
+@router.post("/reports/{name}", response_model=Answer | list[dict[str, Any]], responses=FILES)
 async def ask_report(request: Request, name: Annotated[str, InAddress(max_length=100, description="See /api/reports.", examples=["overview"])],
                      asked: ReportQuestion) -> Any:
     """The answer of a report, over all runs or one."""
@@ -117,7 +122,7 @@ async def ask_report(request: Request, name: Annotated[str, InAddress(max_length
     return await _answer(request, Question("", name, asked.values, asked.run, asked.format, asked.rows))
 
 
-@router.post("/sql", response_model=Answer)
+@router.post("/sql", response_model=Answer | list[dict[str, Any]], responses=FILES)
 async def ask_sql(request: Request, asked: SqlQuestion) -> Any:
     """The answer to a query. It can only read, only the results folder, and takes limited time and memory."""
     return await _answer(request, Question(asked.query, run=asked.run, form=asked.format, rows=asked.rows))

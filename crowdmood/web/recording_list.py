@@ -154,7 +154,7 @@ def says(analysis: Analysis, place: int, waits_for_another: bool) -> str:
     """How far an analysis is, for people. place: among those that wait, from 1."""
     if analysis.status == WAITING:
         behind = f"waiting, number {place} in the queue" if place > 1 else "next in the queue"
-        return "waiting for another `crowdmood serve` in this folder to end" if waits_for_another else behind
+        return "waiting until another crowdmood serve in this folder ends" if waits_for_another else behind
     if analysis.status != RUNNING:
         return analysis.status
     if analysis.step == "link":

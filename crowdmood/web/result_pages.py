@@ -27,11 +27,8 @@ router.include_router(run_operations.router)
 @asynccontextmanager
 async def running(app: FastAPI) -> AsyncIterator[None]:
     """What takes long to make for many visitors is made once: contents of pages, pictures of moments, digests of films, reports."""
-    made = {"contents": MadeOnce(16, 2), "pictures": MadeOnce(16), "films": MadeOnce(1000), "reports": MadeOnce(100)}
-    app.state.results = made
+    app.state.results = {"contents": MadeOnce(16, 2), "pictures": MadeOnce(16), "films": MadeOnce(1000), "reports": MadeOnce(100)}
     yield
-    for one in made.values():
-        one.close()
 
 
 @router.get("/recordings/{run}", include_in_schema=False)

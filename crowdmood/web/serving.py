@@ -12,6 +12,7 @@ from types import FrameType
 
 import uvicorn
 
+from crowdmood.errors import CrowdmoodError
 from crowdmood.web.app import make_app
 from crowdmood.web.settings import WebSettings
 
@@ -19,12 +20,24 @@ GRACE_S = 1  # for answers under way when the server is asked to end; streams go
 LAST_S = 8.0  # then the server ends as it is, which loses nothing that was finished
 
 
-def run(settings: WebSettings, listening: socket.socket) -> None:
-    """Answer until a signal comes. Says nothing of requests; a bug's traceback goes to stderr."""
-    logging.getLogger("uvicorn.error").addFilter(_tells_something)
+def make_server(settings: WebSettings, tls: tuple[str, str | None] | None = None) -> Server:
+    """A server that says nothing of requests; a bug's traceback goes to stderr. tls: files of the certificate and of its key, None
+    where that lies in the first too. Raises CrowdmoodError when they do not fit."""
+    certificate, key = tls or (None, None)
     config = uvicorn.Config(make_app(settings), log_level="warning", access_log=False, server_header=False,
-                            timeout_graceful_shutdown=GRACE_S, timeout_keep_alive=20, ws_max_size=8_000_000, lifespan="on")
-    server = Server(config)
+                            timeout_graceful_shutdown=GRACE_S, timeout_keep_alive=20, ws_max_size=8_000_000, lifespan="on",
+                            ssl_certfile=certificate, ssl_keyfile=key)
+    try:
+        config.load()
+    except OSError as error:  # ssl.SSLError is one
+        raise CrowdmoodError(f"{certificate}: not a certificate in PEM format with its key, or the key does not fit it; give both files with "
+                             "--certificate and --key") from error
+    return Server(config)
+
+
+def run(server: Server, listening: socket.socket) -> None:
+    """Answer until a signal comes."""
+    logging.getLogger("uvicorn.error").addFilter(_tells_something)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # the terminal was closed
         signal.signal(signal.SIGHUP, server.handle_exit)
     server.run([listening])

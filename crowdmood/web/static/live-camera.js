@@ -25,7 +25,7 @@ export class Camera {
   /** Throws an Error with a sentence. */
   async start() {
     if (!navigator.mediaDevices) {
-      throw new Error("Browsers give the camera to secure pages only: open this one as http://localhost (through ssh -L, if the server is elsewhere), or put a proxy with TLS before the server.");
+      throw new Error("Browsers give the camera to secure pages only: open this one as http://localhost (through ssh -L, if the server is elsewhere), or start the server with --certificate.");
     }
     const device = this.which.value ? {deviceId: {exact: this.which.value}} : {};
     try {

@@ -25,6 +25,9 @@ document.addEventListener("click", event => {
   }
 });
 
+// A link of ours that brings a query has it answered at once; one from elsewhere only fills it in.
+if (new URLSearchParams(location.search).has("query") && document.referrer.startsWith(location.origin + "/")) addEventListener("load", () => form.requestSubmit());
+
 document.addEventListener("htmx:load", event => {
   choose();
   const report = event.target.matches?.("form.report") ? event.target : null;
