@@ -68,6 +68,7 @@ WITHOUT = {
               "ORDER BY start_s, end_s, kind, speaker",
     "names": "SELECT * FROM names WHERE NOT (kind = 'person' AND list_contains($gone, number)) "
              f"AND NOT (kind = 'speaker' AND number IN {SPEAKERS_GONE}) ORDER BY kind, number",
+    "photos": "SELECT * FROM photos WHERE $gone IS NOT NULL ORDER BY frame",  # all: they are files, not persons
 }
 
 
@@ -179,7 +180,7 @@ def _stage_tables(run: Run, stage: Path, persons: list[int]) -> None:
 
 
 def _stage_meeting(run: Run, stage: Path, persons: list[int]) -> None:
-    """Write the tables that only a meeting has without these persons."""
+    """Write the tables that only a meeting, or an album, has without these persons."""
     with duckdb.connect() as database:
         for table in WITHOUT:  # in this order: names asks for speech
             path = tables.table_path(run.results, table, run.id)

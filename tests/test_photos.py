@@ -24,6 +24,7 @@ from crowdmood.albums import MOST_PAGES, find_photos, open_album
 from crowdmood.catalog import fetch
 from crowdmood.cli.photos import photos as command
 from crowdmood.comparison import compare_runs
+from crowdmood.erasure import erase
 from crowdmood.errors import CrowdmoodError, ResultsError, VideoError
 from crowdmood.options import Execution, Options
 from crowdmood.photos.copies import copy_best
@@ -409,6 +410,9 @@ def test_the_report_of_a_run_of_photos_is_the_page_of_its_best(ranked, tmp_path)
         build_report(run, video=tmp_path / "results")
     with pytest.raises(ResultsError, match="have no time"):
         build_report(run, segments=[{"name": "song", "start_s": 0.0, "end_s": 1.0}])
+    erase(run, [1])
+    page = index.read_text()
+    assert "data:image/jpeg" not in page and "Persons were erased" in page and run.info["faces"] == 4 and "The 3 happiest photos" in page
     with pytest.raises(ResultsError, match="is of photos"):
         compare_runs([run, Run("0" * 12, tmp_path / "results")])
 

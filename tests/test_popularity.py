@@ -17,9 +17,13 @@ from crowdmood.cli.train_popularity import popularity as train
 from crowdmood.errors import CrowdmoodError, ModelError
 from crowdmood.models import read_model
 from crowdmood.photos.features import FEATURES, features
-from crowdmood.photos.popularity import find_popularity, load_head, usual_folder
+from crowdmood.photos.popularity import (
+    find_popularity,
+    load_head,
+    usual_folder,
+    verdict,
+)
 from crowdmood.training.popularity import _middle, learned, read_table
-from crowdmood.training.popularity_card import verdict
 from tests.photo_files import photograph
 from tests.rated_pictures import write_rated
 
@@ -64,6 +68,7 @@ def test_pictures_that_were_never_seen_are_in_the_order_of_their_brightness(trai
     assert spearmanr([score[f"selfie_{at:04}.jpg"] for at in range(12)], bright).statistic > 0.8
     page = Path(found["page"]).read_text()
     assert "The 3 top-scored photos by popularity" in page and "prejudices" in page
+    assert found["model"].startswith("accuracy ") and "guessing gives" in found["model"]
     (kept,) = (tmp_path / "results").glob("reports/*/*/popularity-*.json")
     kept.write_text(json.dumps(dict.fromkeys(range(12), 0.25)))  # asked again, nothing is computed anew
     assert {row["score"] for row in json.loads(run(photos, *asked))["ranked"]} == {0.25}

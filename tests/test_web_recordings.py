@@ -166,7 +166,7 @@ def test_a_broken_film_fails_with_a_sentence_and_the_next_one_goes_on(client, se
     for one in (good["id"], broken):
         until(lambda one=one: client.delete(f"/api/uploads/{one}").status_code == 204, "the end of the analysis")
     assert client.get("/api/uploads").json() == [] and client.get("/api/recordings").json()["total"] == 1
-    assert [path.name for path in (results / "uploads").iterdir()] == [".lock"]
+    assert not list(results.glob("uploads/*/upload.json")) and not list(results.rglob("good.mp4"))
 
 
 @pytest.mark.slow
@@ -197,6 +197,12 @@ def test_a_killed_server_takes_up_where_it_was(tmp_path, long_clip):
             assert "The uploaded film goes" in visitor.get(f"/recordings/{done['run']}/remove").text
             assert visitor.post(f"/recordings/{done['run']}/remove").status_code == 303
         assert client.get(f"/api/uploads/{first}").status_code == 404 and not list(tmp_path.rglob(f"*{done['run']}*"))
+        client.patch(f"/api/uploads/{third}", content=BROKEN[9000:], headers={"Upload-Offset": "9000"})
+        assert client.post(f"/api/uploads/{third}/analysis", json=ASKED).status_code == 202
+        for pid in (*until(lambda: children(server.process.pid), "an analysis"), server.process.pid):  # as systemd ends a service
+            os.kill(pid, signal.SIGTERM)
+        server.process.wait(60)
+        assert json.loads((tmp_path / "uploads" / third / "analysis.json").read_text())["status"] == "waiting"
         assert "Traceback" not in server.log.read_text()
 
 

@@ -16,6 +16,7 @@ from PIL import Image
 from crowdmood.answers import figures
 from crowdmood.results import Run
 from crowdmood.web.made_once import MadeOnce
+from crowdmood.web.web_pages import part
 from tests.made_runs import RUN
 from tests.pages import EVIL, Page
 from tests.web_runs import (
@@ -189,6 +190,11 @@ def test_a_run_that_changes_has_another_page(client, results):
     assert "renamed.mp4" not in before and "renamed.mp4" in client.get(f"/recordings/{BROKEN}").text
 
 
+def test_a_run_that_never_had_five_persons_at_a_time_says_so():
+    said = part("timeline.html.j2", steps="[]")
+    assert "At no time could five persons be read" in said and "chart" not in said
+
+
 def test_what_many_ask_for_is_made_once():
     async def ask():
         gate, made, once = threading.Event(), [], MadeOnce(2)
@@ -198,14 +204,16 @@ def test_what_many_ask_for_is_made_once():
             made.append(value)
             return 10 // value
 
-        asked = [asyncio.ensure_future(once.get("a", make, 1)) for _ in range(50)]
+        asked = [asyncio.ensure_future(once.get("a", "now", make, 1)) for _ in range(50)]
         await asyncio.sleep(0)
         gate.set()
         assert await asyncio.gather(*asked) == [10] * 50 and made == [1]
         for _ in range(2):
             with pytest.raises(ZeroDivisionError):
-                await once.get("b", make, 0)
+                await once.get("b", "now", make, 0)
         assert made == [1, 0, 0]  # a failure is not kept
-        assert await once.get("c", make, 2) == 5 and await once.get("d", make, 5) == 2 and await once.get("a", make, 3) == 3  # the oldest was forgotten
+        assert await once.get("a", "now", make, 2) == 10 and await once.get("a", "later", make, 2) == 5  # what it is made of has changed
+        for key in "cda":
+            assert await once.get(key, "later", make, 5) == 2  # the oldest is forgotten
 
     asyncio.run(ask())

@@ -11,7 +11,10 @@ import socket
 import ssl
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -69,6 +72,15 @@ def visitor_from(address: str, server) -> httpx.Client:
     """Somebody at another address of this machine."""
     return httpx.Client(base_url=f"http://127.0.0.1:{urlsplit(server.address).port}", headers={"Accept": "application/json"},
                         timeout=60, transport=httpx.HTTPTransport(local_address=address))
+
+
+def until(status: int, ask: Callable[[], httpx.Response], seconds: float = 60) -> httpx.Response:
+    """The first answer with this status."""
+    deadline = time.monotonic() + seconds
+    while (answer := ask()).status_code != status:
+        assert time.monotonic() < deadline, answer.text
+        time.sleep(0.05)
+    return answer
 
 
 def raw(server, request: str) -> tuple[int, str]:
@@ -390,6 +402,21 @@ def test_who_asks_too_fast_waits(everywhere):
         assert [answer.status_code for answer in answers[:50]] == [200] * 50 and refused
         assert int(refused[0].headers["retry-after"]) >= 1 and "faster" in refused[0].json()["error"]
         assert other.get("/healthz").status_code == 200
+
+
+def test_nobody_takes_all_places(local):
+    """Whoever leaves many requests unfinished keeps only himself out, and only as long."""
+    address = urlsplit(local.address)
+    unfinished = f"POST /login HTTP/1.1\r\nHost: {address.netloc}\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 9\r\n\r\n"
+    with ExitStack() as stack:
+        for _ in range(251):
+            connection = stack.enter_context(socket.create_connection((address.hostname, address.port), timeout=60))
+            connection.sendall(unfinished.encode())
+        answer = until(429, lambda: httpx.get(f"{local.address}/healthz", headers={"Accept": "application/json"}))
+        assert "at once" in answer.json()["error"]
+        with httpx.Client(base_url=local.address, transport=httpx.HTTPTransport(local_address="127.0.0.11")) as other:
+            assert other.get("/healthz").status_code == 200
+    until(200, lambda: httpx.get(f"{local.address}/healthz"))
 
 
 def test_nonsense_over_the_network_is_not_logged_and_does_no_harm(local):

@@ -118,8 +118,8 @@ def show_ranked(found: dict) -> None:
         click.echo("no photo can be ranked: none has " + ("two faces" if found["group"] else "a face that can be read"))
     faceless = sum(not row["error"] for row in found["left_out"])
     click.echo(f"\n{len(found['ranked']):,} photos ranked, {faceless:,} not; run {found['run']}")
-    for name in ("page", "sheet", "cover"):
-        if found[name]:
+    for name in ("page", "sheet", "cover", "model"):
+        if found.get(name):
             click.echo(f"{name:<6} {one_line(found[name])}")
     for copy in found["copies"]:
         click.echo(f"copy   {one_line(copy)}")
@@ -161,7 +161,7 @@ def show(source: str, out: str | None, labels: str | None, allow_private: bool, 
       crowdmood photos show portrait.jpg --by popularity      after crowdmood train popularity
     """
     from crowdmood.photos.answers import described, popularity_model, shown_photo
-    from crowdmood.photos.popularity import popularity_of
+    from crowdmood.photos.popularity import how_good, popularity_of
     from crowdmood.photos.show import check_labels, check_picture_name, write_annotated
 
     if out:
@@ -175,7 +175,7 @@ def show(source: str, out: str | None, labels: str | None, allow_private: bool, 
     photo = whole.among(names) if names else whole
     if out:
         write_annotated(photo, Path(out))
-    found = described(photo, source) | ({"picture": out} if out else {}) | ({"popularity": round(popularity_of(whole, model), 4)} if model else {})
+    found = described(photo, source) | ({"picture": out} if out else {}) | ({"popularity": round(popularity_of(whole, model), 4), "model": how_good(model)} if model else {})
     if as_json:
         click.echo(json.dumps(found, ensure_ascii=False))
     else:
@@ -201,6 +201,7 @@ def show_faces(found: dict, labels: tuple[str, ...], some: bool) -> None:
         other = ", or showing something else ('of all' is what the named expressions have of all seven)" if some else ""
         click.echo(f"\nuncertain: too small, too blurred or too undecided to be counted{other}")
     if "popularity" in found:
-        click.echo(f"\npopularity {found['popularity']:.0%}: how likely it is among the more popular half of the pictures that the model was trained on")
+        click.echo(f"\npopularity {found['popularity']:.0%}: how likely it is among the more popular half of the pictures that the model was trained on\n"
+                   f"model: {found['model']}")
     if "picture" in found:
         click.echo(f"\npicture {one_line(found['picture'])}")

@@ -43,9 +43,9 @@ def popularity(data: Path, out: Path | None, keep: Path | None, as_json: bool, q
     from crowdmood.cli.photo_display import PhotoBar
     from crowdmood.files import cache_folder
     from crowdmood.options import Execution
-    from crowdmood.photos.popularity import usual_folder
+    from crowdmood.photos.popularity import usual_folder, verdict
     from crowdmood.training.popularity import measured, read_rated, whole_head
-    from crowdmood.training.popularity_card import verdict, write_model
+    from crowdmood.training.popularity_card import write_model
 
     out, keep = out or usual_folder(), keep or cache_folder() / "popularity"
     with PhotoBar(quiet or as_json) as bar:

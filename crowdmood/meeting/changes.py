@@ -18,6 +18,7 @@ OTHER_LOOK = LOOK_SAME / 5  # a new name means a new person if the look changes 
 STRANGERS_LOOK = LOOK_SAME / 8  # ... less if both names are known, as two people's
 AVATAR_MOTION = 1.0   # ... and it moves by so much at once, as avatars else never do
 JUMP_MOTION = 5.0     # a cut inside a tile changes it at least so much ...
+CUT_MOTION = 15.0     # nobody moves so much in a small tile
 JUMP_LOOK = LOOK_SAME / 2  # ... and its look for good:
 JUMP_PAIRS = (1, 2, 4)       # all these rows before and after differ
 NAME_REACH = 25       # rows within which a name says whether a jump is another person
@@ -90,7 +91,7 @@ def _is_new_picture(tiles: TileRows, rows: np.ndarray, row: int, live: np.ndarra
     """
     motion = tiles.motion[rows[row]]
     lasting = _lasting_change(tiles.look[rows], np.array([row]))[0]
-    if strangers and (lasting >= STRANGERS_LOOK or motion >= JUMP_MOTION):
+    if strangers and (lasting >= STRANGERS_LOOK or motion >= CUT_MOTION):
         return True
     framed = np.ptp(tiles.active[rows[max(row - 2, 0):row + 2]]) > ACTIVE_STEP  # a speaker frame changes the name's picture
     if motion < (JUMP_MOTION if framed else AVATAR_MOTION):

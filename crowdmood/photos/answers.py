@@ -14,7 +14,11 @@ from crowdmood.options import Execution, Options
 from crowdmood.photos.copies import copy_best
 from crowdmood.photos.cover import write_cover
 from crowdmood.photos.page import write_best
-from crowdmood.photos.popularity import find_popularity, rank_by_popularity
+from crowdmood.photos.popularity import (
+    find_popularity,
+    how_good,
+    rank_by_popularity,
+)
 from crowdmood.photos.ranking import left_out, rank
 from crowdmood.photos.runs import Progress, analyze_photos
 from crowdmood.photos.show import ShownPhoto, show_photo
@@ -37,7 +41,7 @@ def rank_photos(sources: Sequence[str | Path], asked: Mapping[str, Any], places:
     """Analyze photos, rank them, write page and sheet, copy the best.
 
     asked: by, group, top, and model, the folder of a popularity model (None: the usual one). Returns run, results, by, group, top,
-    ranked (see photo_ranking.rank), left_out, page, sheet, cover, copies. Raises CrowdmoodError.
+    ranked (see photo_ranking.rank), left_out, page, sheet, cover, copies, and with a model what was measured of it. Raises CrowdmoodError.
     """
     model = popularity_model(asked)
     run, album = analyze_photos(sources, *how, results, progress)
@@ -57,7 +61,7 @@ def rank_photos(sources: Sequence[str | Path], asked: Mapping[str, Any], places:
         write_cover(run, files, ranked, Path(places.cover))
     copies = copy_best([path for path, _ in best], Path(places.copies)) if places.copies else []
     return {"run": run.id, "results": str(run.results), **shown, "ranked": ranked, "left_out": others, "page": str(page), "sheet": str(sheet),
-            "cover": places.cover if ranked else None, "copies": [str(copy) for copy in copies]}
+            "cover": places.cover if ranked else None, **({"model": how_good(model)} if model else {}), "copies": [str(copy) for copy in copies]}
 
 
 def popularity_model(asked: Mapping[str, Any]) -> Model | None:

@@ -44,10 +44,11 @@ def write_best(run: Run, files: Mapping[int, tuple[Path, int]], ranked: Sequence
     files: frame number -> file and page; a photo that is not among them is shown without its picture. ranked: see photo_ranking.rank,
     all of them; out_of: see photo_ranking.left_out; asked: by, group, top. Raises ResultsError, VideoError when a photo cannot be read.
     """
-    best = ranked[:min(asked["top"], MOST)]
+    best, info = ranked[:min(asked["top"], MOST)], run.info
+    files = {} if info["erased"] else files  # whoever was erased may be in the pictures
     images = [read_photo(*files[row["frame"]]) if row["frame"] in files else None for row in best]
     by, group = asked["by"], asked["group"]
-    title, info = title_of(by, group, len(best)), run.info
+    title = title_of(by, group, len(best))
     facts = f"of {len(ranked) + len(out_of):,} photos in {info['recording']}" + (" \u00b7 scored over all faces: (mean + worst) / 2" if group else "")
     there = [(image, row["file"], _line(row, by, group)) for image, row in zip(images, best, strict=True) if image is not None]
     write_sheet(sheet, title, facts, there)

@@ -75,6 +75,30 @@ def there_is_popularity() -> bool:
     return (usual_folder() / "card.toml").is_file()
 
 
+def tells_something(figures: Mapping[str, Any]) -> bool:
+    """Whether the interval of the accuracy lies above what guessing gives."""
+    return figures["accuracy_low"] > max(0.5, figures["base_rate"])
+
+
+def verdict(figures: Mapping[str, Any]) -> str:
+    """The figures of a K-fold in a sentence: accuracy, accuracy_low, accuracy_high, base_rate, folds, repeats, pictures."""
+    text = (f"accuracy {figures['accuracy']:.1%} (95 %: {figures['accuracy_low']:.1%} to {figures['accuracy_high']:.1%}) over {figures['folds']} folds"
+            f"{_times(figures['repeats'])} of {figures['pictures']:,} pictures; guessing gives {figures['base_rate']:.1%}")
+    return text if tells_something(figures) else text + ": the interval holds guessing, so the scores mean nothing"
+
+
+def _times(repeats: int) -> str:
+    return f", drawn {repeats} times," if repeats > 1 else ""
+
+
+def how_good(model: Model) -> str:
+    """What was measured of a model, in a sentence; that nothing was, where its card does not say."""
+    try:
+        return verdict(model.card["metrics"])
+    except (KeyError, TypeError, ValueError):
+        return "its card does not say how good it is"
+
+
 def load_head(model: Model) -> Head:
     """The head of a model. Raises ModelError when it is damaged, or of other features than this version's."""
     if tuple(model.card["input"]["features"]) != FEATURES:

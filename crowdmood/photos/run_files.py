@@ -33,8 +33,10 @@ def faces_of(run: Run, frames: Sequence[int]) -> dict[int, list[dict[str, Any]]]
 def files_of(run: Run, frames: Sequence[int], folder: str | Path | None = None) -> dict[int, tuple[Path, int]]:
     """File and page of photos by frame number: of those that are there and are what was looked at, byte for byte.
 
-    folder: where the photos are now, None: where they were.
+    folder: where the photos are now, None: where they were. Of a run from which persons were erased no photo is shown any more.
     """
+    if run.info["erased"]:
+        return {}
     place = Path(folder or run.info["path"])
     rows = catalog.fetch(run.results, FILES, run.id, {"frames": list(frames)}).to_pylist()
     return {row["frame"]: (place / row["file"], row["page"]) for row in rows if is_same(place / row["file"], row["digest"])}

@@ -12,7 +12,7 @@ from crowdmood.errors import CrowdmoodError
 from crowdmood.files import sha256_of, write_aside
 from crowdmood.models import POPULARITY_HEAD
 from crowdmood.photos.features import FEATURES
-from crowdmood.photos.popularity import WEIGHTS, Head
+from crowdmood.photos.popularity import WEIGHTS, Head, verdict
 from crowdmood.training.expression_tables import table, wrap
 from crowdmood.training.popularity import Rated, data_digest, goes_with
 
@@ -44,22 +44,6 @@ def _card(folder: Path, rated: Rated, figures: dict, command: str) -> dict:
             "architecture": f"logistic regression on {len(FEATURES)} features of a photo and their squares", "licence": LICENCE,
             "provenance": "learned by `crowdmood train popularity`", "limits": LIMITS, "input": {"features": list(FEATURES)},
             "training": training, "metrics": {"split": "held-out folds"} | figures, "files": {WEIGHTS: sha256_of(folder / WEIGHTS)}}
-
-
-def tells_something(figures: dict) -> bool:
-    """Whether the interval of the accuracy lies above what guessing gives."""
-    return figures["accuracy_low"] > max(0.5, figures["base_rate"])
-
-
-def verdict(figures: dict) -> str:
-    """The figures in a sentence."""
-    text = (f"accuracy {figures['accuracy']:.1%} (95 %: {figures['accuracy_low']:.1%} to {figures['accuracy_high']:.1%}) over {figures['folds']} folds"
-            f"{_times(figures['repeats'])} of {figures['pictures']:,} pictures; guessing gives {figures['base_rate']:.1%}")
-    return text if tells_something(figures) else text + ": the interval holds guessing, so the scores mean nothing"
-
-
-def _times(repeats: int) -> str:
-    return f", drawn {repeats} times," if repeats > 1 else ""
 
 
 def readme(card: dict, features: list[tuple[str, float]]) -> str:

@@ -27,7 +27,8 @@ from crowdmood.web.uploads import Upload, Uploads, writing
 
 FILE = "analysis.json"
 LOOK_S = 0.5  # between two looks at whether another server has let go of the folder
-LEAVE_S = 10.0  # for analyses under way to end when the server does
+LEAVE_S = 6.0  # for analyses under way to end when the server does
+SOON_S = 5.0
 SCANNED = 95.0  # per cent that are reached with the last chunk; then persons are followed and the report is written
 WAITING, RUNNING, DONE, FAILED, STOPPED = "waiting", "analyzing", "done", "failed", "stopped"
 
@@ -246,7 +247,7 @@ class Analyses:
             self._progress(upload.id, done)
         outcome = process.outcome()
         if outcome.log:
-            logging.getLogger("crowdmood").info("analysis of %s: %s", upload.id, outcome.log)
+            logging.getLogger("crowdmood").warning("the analysis of %s crashed:\n%s", upload.film, outcome.log)
         return outcome
 
     def _progress(self, upload: str, done: dict[str, Any]) -> None:
@@ -260,9 +261,11 @@ class Analyses:
 
     def _finish(self, upload: str, outcome: Outcome) -> None:
         with self._changed:
+            if outcome.stopped:  # whoever ends a service signals all its processes; then the server ends in a moment, too
+                self._changed.wait_for(lambda: self._ending or self._known[upload].status != RUNNING, SOON_S)
             known = self._known.get(upload)
             if known is None or known.status != RUNNING or (self._ending and outcome.run is None):
                 return  # stopped, or to be taken up by the next server
-            ended = replace(known, status=DONE if outcome.run else FAILED, run=outcome.run, error=outcome.error)
+            ended = replace(known, status=DONE if outcome.run else STOPPED if outcome.stopped else FAILED, run=outcome.run, error=outcome.error)
             self._keep(ended)
             self._set(ended, listed=True)

@@ -22,14 +22,17 @@ GRACE_S = 8.0  # to drop what is under way, before SIGKILL
 NICE = 5  # pages and the camera come first
 LAST_LINES = 40  # of what it says, for the log
 SAYS_WHO = "crowdmood: "
+STOPPED = {code for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM) for code in (-number, 128 + number)}  # also before it can say so
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of an analysis: the run's id, or one sentence that says why there is none. log: its last words on stderr."""
+    """What became of an analysis: the run's id, or one sentence that says why there is none, or that somebody has stopped it by a
+    signal. log: the last words of one that crashed."""
 
     run: str | None = None
     error: str | None = None
+    stopped: bool = False
     log: str = ""
 
 
@@ -41,7 +44,8 @@ class AnalysisProcess:
         self._said: deque[str] = deque(maxlen=LAST_LINES)
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=kept, text=True,
-            encoding="utf-8", errors="replace", env=os.environ | {"PYTHONUNBUFFERED": "1"})
+            encoding="utf-8", errors="replace", env=os.environ | {"PYTHONUNBUFFERED": "1"},
+            start_new_session=True)  # Ctrl-C is for the server
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, self._process.pid, NICE)
 
@@ -76,15 +80,17 @@ def command_for(film: Path, settings: WebSettings, options: Any) -> list[str]:
     execution, cores = settings.execution, len(os.sched_getaffinity(0))
     if execution.threads is None and settings.analyses > 1:
         execution = replace(execution, threads=max(1, cores // settings.analyses))
-    return [sys.executable, "-m", "crowdmood", "analyze", *typed(options, execution), f"--results={settings.results}",
+    return [sys.executable, "-P", "-m", "crowdmood", "analyze", *typed(options, execution), f"--results={settings.results}",
             "--json", "--progress=json", "--with-stdin", "--", str(film)]
 
 
 def _outcome(code: int, answer: str, said: list[str]) -> Outcome:
-    log = "\n".join(said)
     with suppress(ValueError, IndexError):
         told = json.loads(answer.splitlines()[-1])
-        return Outcome(told.get("run"), told.get("error"), log)
+        return Outcome(told.get("run"), told.get("error"))
+    if code in STOPPED:
+        return Outcome(stopped=True)
+    log = "\n".join(said)
     if code < 0:
         name = signal.Signals(-code).name
         why = ", most likely for lack of memory" if name == "SIGKILL" else ""

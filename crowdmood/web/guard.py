@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import math
 import re
+from collections import Counter
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection, Request
@@ -27,6 +28,7 @@ OPEN = ("/login", "/static/", "/healthz", "/favicon.ico")  # what a visitor sees
 READS = ("GET", "HEAD", "OPTIONS")
 HOST = re.compile(r"([\w.-]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?")
 NAMES = ("localhost", "127.0.0.1", "[::1]")
+AT_ONCE = 250  # requests of one visitor that may be under way
 KNOWN = 1000  # visitors who have said the token and are remembered
 GUESSES, GUESSES_PER_S = 5, 1 / 20  # wrong tokens, of one visitor
 ALL_GUESSES, ALL_GUESSES_PER_S = 100, 1  # and of all
@@ -39,12 +41,24 @@ class Guard:
         self.app, self.settings, self.sessions = app, settings, sessions
         self.rates = Rates(10 * settings.rate, settings.rate)
         self.guesses, self.all_guesses = Rates(GUESSES, GUESSES_PER_S), Rates(ALL_GUESSES, ALL_GUESSES_PER_S)
+        self.under_way: Counter[str] = Counter()  # requests, also streams, of each visitor
         self.known: dict[str, None] = {}  # visitors who have said the token: others' guesses do not keep them out
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             return await self.app(scope, receive, send)
         visitor = HTTPConnection(scope)
+        who = whose(visitor)
+        self.under_way[who] += 1
+        try:
+            await self._answer(visitor, receive, send)
+        finally:
+            self.under_way[who] -= 1
+            if not self.under_way[who]:
+                del self.under_way[who]
+
+    async def _answer(self, visitor: HTTPConnection, receive: Receive, send: Send) -> None:
+        scope = visitor.scope
         cookie = visitor.cookies.get(cookie_name(self.settings), "")
         self._tell_pages(scope, cookie)
         if scope["type"] == "websocket":
@@ -79,6 +93,8 @@ class Guard:
         path = visitor.scope["path"]  # and not that of visitor.url, which the Host header can forge
         if not HOST.fullmatch(headers.get("host", "")):
             raise Refusal("The header Host does not name a server.")
+        if self.under_way[who] > AT_ONCE:
+            raise Busy(f"You ask for more than {AT_ONCE} things at once; close some pages and try again.")
         if wait := self.rates.take(who):
             raise Busy("You ask faster than this server answers; wait a moment and try again.", wait)
         if not self.sessions.needed:

@@ -20,13 +20,18 @@ class MadeOnce:
     def __init__(self, most: int, at_once: int = 1) -> None:
         self.most = most
         self.places = Semaphore(at_once)
-        self.answers: OrderedDict[Hashable, asyncio.Future] = OrderedDict()
+        self.answers: OrderedDict[Hashable, tuple[Any, asyncio.Future]] = OrderedDict()
 
-    async def get(self, key: Hashable, make: Callable[..., Any], *arguments: Any) -> Any:
-        """`make(*arguments)`, or what it gave when it was last asked for under this key. Raises what `make` raises, each time anew."""
-        answer = self.answers.get(key)
-        if answer is None:
-            answer = self.answers[key] = asyncio.get_running_loop().create_future()
+    async def get(self, key: Hashable, state: Any, make: Callable[..., Any], *arguments: Any) -> Any:
+        """`make(*arguments)`, or what it gave when it was last asked for under this key.
+
+        state: of what it is made from; with another one it is made anew, and the old answer is forgotten. Raises what `make`
+        raises, each time anew.
+        """
+        known, answer = self.answers.get(key, (None, None))
+        if answer is None or known != state:
+            answer = asyncio.get_running_loop().create_future()
+            self.answers[key] = state, answer
             answer.add_done_callback(lambda done: self._forget_failed(key, done))
             Thread(target=self._make, args=(answer, make, arguments), daemon=True).start()
         self.answers.move_to_end(key)
@@ -44,5 +49,5 @@ class MadeOnce:
             answer.get_loop().call_soon_threadsafe(tell, told)
 
     def _forget_failed(self, key: Hashable, done: asyncio.Future) -> None:
-        if done.exception() is not None and self.answers.get(key) is done:
+        if done.exception() is not None and self.answers.get(key, (None, None))[1] is done:
             del self.answers[key]

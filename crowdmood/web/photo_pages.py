@@ -17,7 +17,11 @@ from starlette.concurrency import run_in_threadpool
 
 from crowdmood.labels import EXPRESSIONS
 from crowdmood.photos.page import TITLES, scored, title_of
-from crowdmood.photos.popularity import there_is_popularity
+from crowdmood.photos.popularity import (
+    find_popularity,
+    how_good,
+    there_is_popularity,
+)
 from crowdmood.web import photo_api
 from crowdmood.web.albums import SentAlbums
 from crowdmood.web.made_once import MadeOnce
@@ -67,7 +71,6 @@ async def running(app: FastAPI) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        app.state.photos.pictures.close()
         await run_in_threadpool(rankings.end)
 
 
@@ -87,7 +90,8 @@ def ranked_page(request: Request, run: RunId, asked: How, part: Annotated[int, Q
     rows = with_faces(found, ranked[(part - 1) * A_PAGE:part * A_PAGE], asked.labels)
     return page(request, "photo_ranking.html.j2", run=run, info=found.info, rows=rows, total=len(ranked), others=others, asked=asked, part=part,
                 parts=-(-len(ranked) // A_PAGE), title=title_of(asked.by, asked.group, len(ranked)), popularity=there_is_popularity(),
-                sent=request.app.state.photos.albums.of(found.info["path"]) is not None, **_words())
+                sent=request.app.state.photos.albums.of(found.info["path"]) is not None,
+                how_good=how_good(find_popularity()) if asked.by == "popularity" else "", **_words())
 
 
 @router.get("/photos/{run}/photo/{frame}", include_in_schema=False)

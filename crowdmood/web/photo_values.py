@@ -39,7 +39,7 @@ SCORED_AT_ONCE = 500  # photos whose popularity is told while a visitor waits
 QUALITY = 86  # of JPEG
 PHOTO_RUNS = """
 SELECT run, recording AS name, path, frames_promised AS photos, frames_analyzed AS read, faces, finished,
-    (SELECT frame FROM frames WHERE frames.run = runs.run AND usable_faces > 0 ORDER BY happy DESC, frame LIMIT 1) AS best
+    (SELECT frame FROM frames WHERE frames.run = runs.run AND usable_faces > 0 AND erased IS NULL ORDER BY happy DESC, frame LIMIT 1) AS best
 FROM runs WHERE layout = 'photos' AND status = 'complete' ORDER BY finished DESC
 """
 

@@ -155,7 +155,7 @@ async def run_moment(request: Request, found: Found, place: Annotated[int, InAdd
     """A picture of a moment, JPEG; every face that was found is pixelated."""
     found.require_complete()
     state = await asyncio.to_thread(lambda: found.state)
-    pictures = await request.app.state.results["pictures"].get(state, pictures_of, found)
+    pictures = await request.app.state.results["pictures"].get(found.run.id, state, pictures_of, found)
     if place >= len(pictures) or pictures[place] is None:
         raise NotFound("There is no picture of this moment.")
     return Response(pictures[place], media_type="image/jpeg", headers=KEPT)
@@ -184,14 +184,14 @@ async def run_film(request: Request, found: Found) -> Response:
 async def content(request: Request, found: FoundRun) -> Content:
     """What is said of a complete run."""
     state = await asyncio.to_thread(lambda: (found.state, _whereabouts(found)))
-    made: Content = await request.app.state.results["contents"].get(state, content_of, found)
+    made: Content = await request.app.state.results["contents"].get(found.run.id, state, content_of, found)
     return made
 
 
 async def checked_film(request: Request, found: FoundRun) -> Film:
     """The run's film. Its content is read once, as long as the file is not touched. Raises VideoError, which says why there is none."""
     film = await asyncio.to_thread(find_film, found.info)
-    checked: Film = await request.app.state.results["films"].get((film.path, film.identity, found.info["digest"]), check_film, film, found.info)
+    checked: Film = await request.app.state.results["films"].get(found.run.id, film, check_film, film, found.info)
     return checked
 
 
@@ -212,7 +212,7 @@ async def _report(request: Request, found: FoundRun) -> Path:
     """The report's index.html, made where there is none of the tables as they are."""
     found.require_complete()
     state = await asyncio.to_thread(lambda: found.state)
-    index: Path = await request.app.state.results["reports"].get(state, made_report, found)
+    index: Path = await request.app.state.results["reports"].get(found.run.id, state, made_report, found)
     return index
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import resource
 import signal
 import socket
 import threading
@@ -17,6 +18,7 @@ from crowdmood.web.app import make_app
 from crowdmood.web.settings import WebSettings
 
 GRACE_S = 1  # for answers under way when the server is asked to end; streams go on for ever
+FILES = 65_536  # that may be open: every visitor takes one or more
 LAST_S = 8.0  # then the server ends as it is, which loses nothing that was finished
 
 
@@ -38,6 +40,10 @@ def make_server(settings: WebSettings, tls: tuple[str, str | None] | None = None
 def run(server: Server, listening: socket.socket) -> None:
     """Answer until a signal comes."""
     logging.getLogger("uvicorn.error").addFilter(_tells_something)
+    usual, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if most == resource.RLIM_INFINITY else min(most, FILES)
+    if usual < wanted and usual != resource.RLIM_INFINITY:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # the terminal was closed
         signal.signal(signal.SIGHUP, server.handle_exit)
     server.run([listening])

@@ -72,6 +72,7 @@ class Chosen {
       this.upload = await begun(this.file) || await send("POST", "/api/uploads", {name: this.file.name, size_bytes: this.file.size, analysis});
       if (this.stopped) return this.cancel();
       remember(this.file, this.upload.id);
+      hide();
       await this.pieces();
       remember(this.file, null);
       if (this.upload.problem) notice(this.upload.problem, true);
@@ -129,6 +130,12 @@ function show() {
   document.getElementById("ask").hidden = !waiting.length;
   const all = waiting.reduce((sum, one) => sum + one.file.size, 0);
   document.getElementById("what").textContent = waiting.length === 1 ? `1 file, ${bytes(all)}` : `${waiting.length} files, ${bytes(all)}`;
+}
+
+/** What this page is sending stands above the list, and not in it too. */
+function hide() {
+  const mine = chosen.filter(one => one.line.isConnected && one.upload && !one.upload.whole).map(one => one.upload.id);
+  for (const line of document.querySelectorAll("#rows [data-upload]")) line.hidden = mine.includes(line.dataset.upload);
 }
 
 function choose(files) {
@@ -192,6 +199,7 @@ let events = null, lost = false, place = null;
 // The list is replaced whole when a status changes: who was at a line with the keyboard stays at it.
 document.addEventListener("htmx:beforeSwap", () => place = document.activeElement?.closest("#rows li")?.id);
 document.addEventListener("htmx:afterSettle", () => {
+  hide();
   if (place && document.activeElement === document.body) document.getElementById(place)?.querySelector("button, a")?.focus({preventScroll: true});
 });
 
