@@ -32,11 +32,6 @@ def assert_one_number_each(rows: Rows, found: MeetingLinks, people: int) -> None
     assert len(pairs) == len({who for who, _ in pairs}) == len({number for _, number in pairs}) == people
 
 
-def whose(rows: Rows, picture: np.ndarray) -> np.ndarray:
-    """bool (k,): the tile rows whose name is that of the tile row `picture`."""
-    return np.unpackbits(rows.tiles.label ^ picture, axis=1).sum(axis=1) < 20
-
-
 def changed(rows: Rows, **columns: np.ndarray) -> Rows:
     return replace(rows, tiles=replace(rows.tiles, **columns))
 
@@ -77,8 +72,11 @@ def test_a_name_seen_for_a_moment_only_before_another_picture_is_another_person(
 def test_a_stage_that_is_taken_for_a_shared_screen_for_a_while_makes_no_boundary():
     shows = [Show(0, 20, BIG, 3, STAGE), *(Show(0, 20, box, who) for who, box in enumerate(STRIP))]
     rows = see([*shows, *gallery(20, 30, [0, 1, 2, 3])], 30, lost=0)
-    misread = (rows.tiles.role == STAGE) & (rows.tiles.time >= 8) & (rows.tiles.time < 12)
-    found = linked(changed(rows, role=np.where(misread, SHARE, rows.tiles.role).astype(np.int8)))
+    stage = rows.tiles.role == STAGE
+    misread = stage & (rows.tiles.time >= 8) & (rows.tiles.time < 12)
+    look = rows.tiles.look.copy()
+    look[stage] = look[np.flatnonzero(stage)[0]]
+    found = linked(changed(rows, look=look, role=np.where(misread, SHARE, rows.tiles.role).astype(np.int8)))
     assert boundaries(rows, found) == [20.0]
     assert_one_number_each(rows, found, 4)
 

@@ -181,6 +181,9 @@ EXPRESSIONS = ("happy", "surprise", "neutral", "sad", "fear", "disgust", "angry"
     ({"recording": ["a", "b"]}, ""),
     ({"second": [], "happy": []}, ""),
     ({"second": [0, None, 2], "happy": [0.1, None, 0.3]}, ""),
+    ({"recording": ["a", "b"], "faces": [1.0, float("inf")]}, ""),
+    ({"list": [[1], [2]], "faces": [1, 2]}, ""),
+    ({"list": [[1], [2]], "recording": ["a", "b"], "faces": [1, 2]}, "bar recording faces"),
 ])
 def test_what_is_drawn(columns, plot):
     assert chosen_plot(pa.table(columns)) == plot

@@ -111,8 +111,12 @@ def _chart(table: pa.Table, report: SqlReport) -> str | None:
         report = replace(report, plot=plot, title="Expressions over " + drawn[0] if kind == "stack" else title)
     if not report.plot or not len(table):
         return None
-    figure = chart(report, table)
-    return str(inline(figure)) if figure is not None else None
+    try:
+        figure = chart(report, table)
+        drawn = str(inline(figure)) if figure is not None else None
+    except (TypeError, ValueError, ArithmeticError):  # of values that nobody thought of; the rows are what was asked for
+        return None
+    return drawn and drawn.replace("; --run gives another", "; choose one above")
 
 
 def _write(answer: pa.RecordBatchReader, form: str, file: Path, most: int) -> None:

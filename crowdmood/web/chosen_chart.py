@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pyarrow as pa
 
 from crowdmood.labels import EXPRESSIONS
@@ -19,9 +21,12 @@ def chosen_plot(answer: pa.Table) -> str:
     Expressions over anything: stacked; values over time or other rising numbers: lines; one value for each of a few names: bars;
     a value for each pair: a heat map.
     """
-    heights = [field.name for field in answer.schema if _is_number(field.type) and field.name not in (*NAMES, *TIMES)]
-    keys = [name for name in answer.column_names if name not in heights]
-    if not len(answer) or not heights or len(set(answer.column_names)) < len(answer.column_names):
+    if not len(answer) or len(set(answer.column_names)) < len(answer.column_names):
+        return ""
+    numbers = [field.name for field in answer.schema if _is_number(field.type) and field.name not in (*NAMES, *TIMES)]
+    heights = [name for name in numbers if _can_be_drawn(answer[name])]
+    keys = [field.name for field in answer.schema if field.name not in numbers and not pa.types.is_nested(field.type)]
+    if not heights:
         return ""
     over = next((name for name in keys if name in TIMES and _is_number(answer[name].type)), None)
     if over is None and len(heights) > 1 and not keys and _rises(answer[heights[0]]):
@@ -43,7 +48,7 @@ def _other_key(answer: pa.Table, keys: list[str], over: str) -> str | None:
     overs = answer[over].to_pylist()
     if len(set(overs)) == len(overs):
         return None
-    others = (name for name in keys if name not in (over, "run") and not pa.types.is_nested(answer[name].type))
+    others = (name for name in keys if name not in (over, "run"))
     return next((name for name in others if len(set(zip(overs, answer[name].to_pylist(), strict=True))) == len(overs)), None)
 
 
@@ -57,6 +62,12 @@ def _alike(answer: pa.Table, heights: list[str]) -> list[str]:
 def _rises(column: pa.ChunkedArray) -> bool:
     values = column.to_pylist()
     return len(values) > 2 and None not in values and len(set(values)) == len(values) and values in (sorted(values), sorted(values, reverse=True))
+
+
+def _can_be_drawn(column: pa.ChunkedArray) -> bool:
+    """Whether there is a value, and none is infinite."""
+    values = [float(value) for value in column.to_pylist() if value is not None]
+    return bool(values) and not any(map(math.isinf, values))
 
 
 def _is_number(kind: pa.DataType) -> bool:
