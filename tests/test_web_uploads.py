@@ -136,6 +136,13 @@ def test_no_name_meets_our_own_files(uploads, name):
     assert sorted(path.name for path in upload.folder.iterdir()) == sorted(["upload.json", whole.name])
 
 
+@pytest.mark.parametrize("content", ["", "{}", "[]", "null", '{"name": 1}', '{"name": "a", "size_bytes": "x"', "\0"])
+def test_a_damaged_note_is_no_upload_and_harms_no_other(uploads, content):
+    good, damaged = uploads.begin("good.mp4", 10), uploads.begin("damaged.mp4", 10)
+    (damaged.folder / "upload.json").write_text(content)
+    assert [one.id for one in uploads.all()] == [good.id]
+
+
 @pytest.mark.parametrize("upload", ["../../runs", "0123456789ab", "", ".", "0" * 12 + "\n", "ABCDEF012345"])
 def test_an_id_is_an_id(uploads, upload):
     for asking in (uploads.find, uploads.remove, lambda one: uploads.add(one, 0, b"x")):

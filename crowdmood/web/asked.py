@@ -51,5 +51,5 @@ class Asked(BaseModel):
 
 def options_from(usual: Options, asked: Mapping[str, Any]) -> Options:
     """The options of an analysis. usual: the server's; asked: what `Asked.kept` gave. Raises CrowdmoodError where they make no sense."""
-    said = {name: None if value == "all" else value for name, value in asked.items() if value is not None}
+    said = {name: None if value == "all" else value for name, value in asked.items() if value is not None and name in Asked.model_fields}
     return replace(usual, **said)

@@ -99,13 +99,11 @@ class Uploads:
         """The upload with this id."""
         folder = self.folder / upload
         try:
-            facts = json.loads((folder / "upload.json").read_bytes()) if re.fullmatch(ID, upload) else None
-        except (OSError, ValueError):
-            facts = None
-        if facts is None:
-            raise NotFound("There is no such upload; it was removed, or given up long ago.")
-        return Upload(upload, folder, facts["name"], facts["size_bytes"], _received(folder, facts["name"]),
-                      datetime.fromisoformat(facts["begun"]), facts["asked"])
+            facts = json.loads((folder / "upload.json").read_bytes()) if re.fullmatch(ID, upload) else {}
+            return Upload(upload, folder, facts["name"], facts["size_bytes"], _received(folder, facts["name"]),
+                          datetime.fromisoformat(facts["begun"]), facts["asked"])
+        except (OSError, ValueError, LookupError, TypeError):
+            raise NotFound("There is no such upload; it was removed, or given up long ago.") from None
 
     def all(self) -> list[Upload]:
         """Every upload, the newest first."""
