@@ -27,15 +27,7 @@ from crowdmood.row_groups import write_table
 from crowdmood.s3 import S3Folder
 from crowdmood.schemas import PARTS, TABLES
 from crowdmood.tables import table_path
-from crowdmood.views import (
-    catalog_statements,
-    comments,
-    listed,
-    quoted,
-    sql_type,
-    unread,
-    view,
-)
+from crowdmood.views import catalog_statements, comments, listed, quoted, sql_type, unread, view
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
