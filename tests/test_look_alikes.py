@@ -111,7 +111,7 @@ def test_a_neck_that_is_taken_for_a_face_is_left_out_but_a_neighbour_is_not():
 
 
 def test_who_sits_in_a_meeting_room_does_not_take_the_number_of_the_next_seat():
-    room = ((0.2, 0.5, 0.2), (0.5, 0.5, 0.2), (0.8, 0.5, 0.2))
+    room = ((0.2, 0.5, 0.28), (0.5, 0.5, 0.28), (0.8, 0.5, 0.28))
     boxes = grid(4)
     rows = see([Show(0, 20, boxes[0], 0, faces=room), *(Show(0, 20, box, who + 1) for who, box in enumerate(boxes[1:]))], 20, fps=3,
                lost=0)

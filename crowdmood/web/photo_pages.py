@@ -30,6 +30,7 @@ from crowdmood.web.photo_values import (
     Asked,
     asked,
     cover_picture,
+    order_key,
     photo_runs,
     picture,
     picture_file,
@@ -122,7 +123,8 @@ def _picture_file(request: Request, run: str, frame: int):
 async def cover_answer(request: Request, run: RunId, asked: How) -> Response:
     """The best three as one picture."""
     found = await run_in_threadpool(run_of_photos, request.app.state.settings.results, run)
-    return _jpeg(await request.app.state.photos.pictures.get((run, "cover", asked.by, asked.group), cover_picture, found, asked))
+    key = await run_in_threadpool(order_key, found, asked)
+    return _jpeg(await request.app.state.photos.pictures.get(("cover", *key), cover_picture, found, asked))
 
 
 @router.get("/photos/{run}/ranking.csv", include_in_schema=False)

@@ -94,16 +94,29 @@ def run_of_photos(results: Path, run: str) -> Run:
     return Run(run, results)
 
 
+Order = tuple[list[dict[str, Any]], list[dict[str, Any]]]
+"""The photos in order (see photo_ranking.rank), and those that are not."""
+
+
+def ranking(run: Run, asked: Asked) -> Order:
+    """A run's order. Raises Conflict where there is no popularity model, or scoring would take long."""
+    return _order(run, asked, order_key(run, asked))
+
+
+def order_key(run: Run, asked: Asked) -> tuple[Any, ...]:
+    """What an order depends on beside the run's id: persons may be erased from it, and another model trained. Raises Conflict."""
+    if asked.by == "popularity" and not there_is_popularity():
+        raise Conflict("There is no popularity model on this server; whoever runs it can train one with `crowdmood train popularity --data FOLDER`.")
+    return run.id, asked.by, asked.group, run.info["erased"], find_popularity().weights if asked.by == "popularity" else None
+
+
 @lru_cache(maxsize=16)
-def ranking(run: Run, asked: Asked) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The photos in order (see photo_ranking.rank), and those that are not. A run's tables do not change. Raises Conflict."""
+def _order(run: Run, asked: Asked, key: tuple[Any, ...]) -> Order:
     ranked = _by_popularity(run) if asked.by == "popularity" else rank(run, asked.by, asked.group)
     return ranked, left_out(run, ranked)
 
 
 def _by_popularity(run: Run) -> list[dict[str, Any]]:
-    if not there_is_popularity():
-        raise Conflict("There is no popularity model on this server; whoever runs it can train one with `crowdmood train popularity --data FOLDER`.")
     model, files = find_popularity(), {}
     if not has_scores(run, model):
         frames = [row["frame"] for row in rank(run)]
