@@ -112,7 +112,7 @@ def photo_page(request: Request, run: RunId, frame: Frame, asked: How) -> HTMLRe
 async def picture_answer(request: Request, run: RunId, frame: Frame, side: Literal["360", "720", "1600"] = "720") -> Response:
     """A photo as JPEG."""
     file = await run_in_threadpool(_picture_file, request, run, frame)
-    return _jpeg(await request.app.state.photos.pictures.get((run, frame, side), picture, file, int(side)))
+    return _jpeg(await request.app.state.photos.pictures.get((run, frame, side), None, picture, file, int(side)))
 
 
 def _picture_file(request: Request, run: str, frame: int):
@@ -124,7 +124,7 @@ async def cover_answer(request: Request, run: RunId, asked: How) -> Response:
     """The best three as one picture."""
     found = await run_in_threadpool(run_of_photos, request.app.state.settings.results, run)
     key = await run_in_threadpool(order_key, found, asked)
-    return _jpeg(await request.app.state.photos.pictures.get(("cover", *key), cover_picture, found, asked))
+    return _jpeg(await request.app.state.photos.pictures.get((run, "cover", asked.by, asked.group), key, cover_picture, found, asked))
 
 
 @router.get("/photos/{run}/ranking.csv", include_in_schema=False)
