@@ -85,7 +85,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--photos", type=int, default=5000)
     parser.add_argument("--loop", type=int, default=300, help="how many of them the loop does")
-    parser.add_argument("--processes", type=int, default=5, help="how many of them processes of their own do")
+    parser.add_argument("--processes", type=int, default=5, help="how many of them processes of their own do, one or more")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int)
     asked = parser.parse_args()

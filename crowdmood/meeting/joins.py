@@ -153,7 +153,7 @@ def _join_segment(meeting: _Meeting, here: np.ndarray, segment: int, strip: bool
     cards, known = [meeting.cards[tile] for tile in here], meeting.known
     match, just = np.full(len(here), -1, np.int64), _just(known, segment)
     name, look = _names_apart(cards, known), _looks_apart(cards, known, just)
-    others = _others(cards, known, meeting.pictures)
+    others = _others(cards, known, meeting.pictures) & (look > LOOK_SURE / 3)  # a name may be misread as another's
     unsteady = np.array([person.unsteady for person in known], bool)
     open_name = (name <= LABEL_OTHER) | np.isinf(name) | unsteady
     plain = open_name | (look <= LOOK_SURE)
