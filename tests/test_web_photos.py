@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from crowdmood.options import Execution
-from crowdmood.web.albums import SentAlbums
-from crowdmood.web.rankings import Rankings
+from crowdmood.web.photos.albums import SentAlbums
+from crowdmood.web.photos.rankings import Rankings
 from crowdmood.web.refusals import NotFound
 from crowdmood.web.settings import WebSettings
 from tests.browser import PROGRAM, Browser

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from crowdmood.web.sessions import Sessions
+from crowdmood.web.safety.sessions import Sessions
 from tests.pages import Page
 from tests.photo_files import png_bomb
 from tests.processes import alive

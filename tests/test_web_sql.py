@@ -16,8 +16,8 @@ from crowdmood.errors import ResultsError
 from crowdmood.results import Run
 from crowdmood.schemas import TABLES
 from crowdmood.sql_reports import shipped_reports
-from crowdmood.web.chosen_chart import chosen_plot
-from crowdmood.web.questions import Question, Questions
+from crowdmood.web.questions.chosen_chart import chosen_plot
+from crowdmood.web.questions.processes import Question, Questions
 from crowdmood.web.refusals import Busy
 from crowdmood.web.settings import WebSettings
 from tests.made_runs import RUN, make_run

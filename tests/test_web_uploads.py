@@ -14,10 +14,10 @@ import pytest
 from crowdmood.options import Execution, Options
 from crowdmood.settings import analysis_settings, split, typed
 from crowdmood.sources import VIDEO_EXTENSIONS
-from crowdmood.web.asked import Asked, options_from
-from crowdmood.web.film_files import clean_name, film_ending
+from crowdmood.web.recordings.asked import Asked, options_from
+from crowdmood.web.recordings.film_files import clean_name, film_ending
+from crowdmood.web.recordings.uploads import KEPT, UNFINISHED, NoRoom, Uploads
 from crowdmood.web.refusals import Busy, Conflict, NotFound, TooLarge, WrongType
-from crowdmood.web.uploads import KEPT, UNFINISHED, NoRoom, Uploads
 
 FILM = b"\0\0\0\x18ftypisom" + bytes(20_000)
 

@@ -63,7 +63,7 @@ def serve(results: str | None, host: str, port: int, token: str | None, show: bo
     folder, listening = _folder(results), _listen(host, port)
     address, port = listening.getsockname()[:2]
     try:
-        from crowdmood.web.guard import is_loopback
+        from crowdmood.web.safety.guard import is_loopback
         from crowdmood.web.serving import make_server, run
         from crowdmood.web.settings import WebSettings
     except ModuleNotFoundError as error:

@@ -20,6 +20,7 @@ from crowdmood.meeting.segments import Segments, TileRows
 
 TILE, STAGE = ROLES.index("tile"), ROLES.index("stage")
 LOOK_SURE = 0.16 * LOOK_SAME  # who looks so alike is the same, though the name differs: signs beside a name change its picture
+FEWEST_RIVALS = 4     # tiles in a segment, of which only one looks like somebody just before
 LOOK_NEAR = 0.35 * LOOK_SAME  # one camera's picture keeps to this for minutes; two differ by twice as much nearly always
 LOOK_RIVAL = 0.01     # a look must fit so much, and twice, better than that of anybody else
 UNSTEADY = 3          # pictures of a name in one segment: it is written upon what moves
@@ -154,14 +155,15 @@ def _join_segment(meeting: _Meeting, here: np.ndarray, segment: int, strip: bool
     match, just = np.full(len(here), -1, np.int64), _just(known, segment)
     name, look = _names_apart(cards, known), _looks_apart(cards, known, just)
     others = _others(cards, known, meeting.pictures) & (look > LOOK_SURE / 3)  # a name may be misread as another's
+    seen_together = just & (len(here) >= FEWEST_RIVALS)  # beside so many a look says whose it is, whatever is read
     unsteady = np.array([person.unsteady for person in known], bool)
     open_name = (name <= LABEL_OTHER) | np.isinf(name) | unsteady
-    plain = open_name | (look <= LOOK_SURE)
+    plain = (open_name | (look <= LOOK_SURE)) & ~others
     same_name = np.where(name <= LABEL_SAME, name, np.inf)
     for by, apart, pairs in (("label", np.where((look <= LOOK_NEAR) & (name <= LABEL_OTHER), name + look, np.inf), _pairs),
-                             ("look", np.where(plain & just, look, np.inf), _clear), ("label", same_name, _pairs),
+                             ("look", np.where(just & (plain | seen_together), look, np.inf), _clear), ("label", same_name, _pairs),
                              ("look", np.where(plain & ~just, look, np.inf), _clear)):
-        for tile, person in pairs(np.where(_free(match, len(known)) & ~others, apart, np.inf)):
+        for tile, person in pairs(np.where(_free(match, len(known)), apart, np.inf)):
             match[tile] = person
             meeting.join(here[tile], person, by, _confidence(name[tile, person], look[tile, person]))
     for tile, person in _by_order(match, known, segment) if strip else ():

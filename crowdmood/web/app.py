@@ -10,18 +10,14 @@ from fastapi.responses import FileResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 
 from crowdmood import __version__
-from crowdmood.web import (
-    api_pages,
-    live_pages,
-    login_pages,
-    photo_pages,
-    query_pages,
-    recording_pages,
-    result_pages,
-)
+from crowdmood.web import api_pages, live_pages, login_pages
 from crowdmood.web.error_answers import ANSWERS, add_error_answers
-from crowdmood.web.guard import Guard
-from crowdmood.web.sessions import Sessions
+from crowdmood.web.photos import pages as photo_pages
+from crowdmood.web.questions import pages as query_pages
+from crowdmood.web.recordings import pages as recording_pages
+from crowdmood.web.results import pages as result_pages
+from crowdmood.web.safety.guard import Guard
+from crowdmood.web.safety.sessions import Sessions
 from crowdmood.web.settings import WebSettings
 from crowdmood.web.web_pages import HERE
 

@@ -13,8 +13,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from crowdmood.errors import CrowdmoodError, told
-from crowdmood.web.browser_rules import HEADERS
 from crowdmood.web.refusals import Busy, Refusal, SignInNeeded
+from crowdmood.web.safety.browser_rules import HEADERS
 from crowdmood.web.web_pages import login_address, page
 
 TITLES = {401: "Sign in first", 403: "Not from here", 404: "Not found", 405: "Not like this", 409: "Not as things stand",

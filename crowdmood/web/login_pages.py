@@ -8,8 +8,8 @@ from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
 from pydantic import BaseModel, Field
 
-from crowdmood.web.guard import cookie_name, whose
-from crowdmood.web.sessions import SESSION_S
+from crowdmood.web.safety.guard import cookie_name, whose
+from crowdmood.web.safety.sessions import SESSION_S
 from crowdmood.web.web_pages import page
 
 router = APIRouter()

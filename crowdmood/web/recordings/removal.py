@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from crowdmood.errors import RunBusy
 from crowdmood.removal import remove
-from crowdmood.web.recording_list import RecordingList
+from crowdmood.web.recordings.listing import RecordingList
 from crowdmood.web.refusals import Conflict, NotFound
 
 

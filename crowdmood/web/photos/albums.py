@@ -25,10 +25,10 @@ from crowdmood.albums import PHOTO_EXTENSIONS
 from crowdmood.errors import VideoError
 from crowdmood.files import write_aside
 from crowdmood.video import PhotoFacts, look_at_photo
-from crowdmood.web.bodies import size
-from crowdmood.web.film_files import clean_name
+from crowdmood.web.recordings.film_files import clean_name
+from crowdmood.web.recordings.uploads import ID, SPARE_BYTES, writing
 from crowdmood.web.refusals import NotFound, TooLarge, WrongType
-from crowdmood.web.uploads import ID, SPARE_BYTES, writing
+from crowdmood.web.safety.bodies import size
 
 MOST_PHOTOS = 2000  # of one album
 LONGEST_NAME = 80  # letters

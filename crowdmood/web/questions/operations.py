@@ -13,9 +13,9 @@ from starlette.background import BackgroundTask
 from crowdmood.schemas import TABLES
 from crowdmood.sql_reports import SqlReport, shipped_reports
 from crowdmood.views import sql_type
-from crowdmood.web.found_runs import PATTERN
-from crowdmood.web.questions import FILE_ROWS, Question, Questions
+from crowdmood.web.questions.processes import FILE_ROWS, Question, Questions
 from crowdmood.web.refusals import NotFound
+from crowdmood.web.results.found_runs import PATTERN
 
 LONGEST = 100_000  # letters of a query
 KINDS = {"csv": "text/csv", "json": "application/json", "parquet": "application/vnd.apache.parquet"}

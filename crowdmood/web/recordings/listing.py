@@ -19,9 +19,9 @@ from crowdmood.parts import part_numbers
 from crowdmood.results import status_of
 from crowdmood.schemas import RUNS
 from crowdmood.tables import read_run
-from crowdmood.web.analyses import DONE, RUNNING, WAITING, Analyses, Analysis
-from crowdmood.web.recording_strips import Strips
-from crowdmood.web.uploads import Upload, Uploads
+from crowdmood.web.recordings.analyses import DONE, RUNNING, WAITING, Analyses, Analysis
+from crowdmood.web.recordings.strips import Strips
+from crowdmood.web.recordings.uploads import Upload, Uploads
 
 FEW = 20  # rows that are read one by one; more are asked for together
 Status = Literal["complete", "unfinished", "failed", "waiting", "analyzing", "stopped", "uploaded", "uploading"]

@@ -13,10 +13,10 @@ from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Resp
 from crowdmood.errors import VideoError, told
 from crowdmood.results import status_of
 from crowdmood.shipped import shipped
-from crowdmood.web import run_operations
-from crowdmood.web.found_runs import Found, FoundRun
 from crowdmood.web.made_once import MadeOnce
-from crowdmood.web.run_operations import checked_film, content
+from crowdmood.web.results import operations as run_operations
+from crowdmood.web.results.found_runs import Found, FoundRun
+from crowdmood.web.results.operations import checked_film, content
 from crowdmood.web.web_pages import page
 
 MOMENT_S = 0.6  # a film whose content is known by then is shown at once

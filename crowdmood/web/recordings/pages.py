@@ -12,15 +12,15 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import ValidationError
 
 from crowdmood.clock import parse_time
-from crowdmood.web import recording_api
-from crowdmood.web.analyses import Analyses
-from crowdmood.web.asked import LAW, MEANINGS, MEETINGS, RATES, TILES, Asked
-from crowdmood.web.bodies import size
-from crowdmood.web.recording_api import Recordings, Run, UploadId
-from crowdmood.web.recording_list import RecordingList
-from crowdmood.web.recording_removal import remove_run, remove_upload
+from crowdmood.web.recordings import operations as recording_api
+from crowdmood.web.recordings.analyses import Analyses
+from crowdmood.web.recordings.asked import LAW, MEANINGS, MEETINGS, RATES, TILES, Asked
+from crowdmood.web.recordings.listing import RecordingList
+from crowdmood.web.recordings.operations import Recordings, Run, UploadId
+from crowdmood.web.recordings.removal import remove_run, remove_upload
+from crowdmood.web.recordings.uploads import Uploads
 from crowdmood.web.refusals import NotFound, Refusal
-from crowdmood.web.uploads import Uploads
+from crowdmood.web.safety.bodies import size
 from crowdmood.web.web_pages import page
 
 router = APIRouter()

@@ -18,8 +18,8 @@ from crowdmood.errors import CrowdmoodError
 from crowdmood.options import Execution, Options
 from crowdmood.photos.popularity import there_is_popularity
 from crowdmood.photos.runs import PHOTO_OPTIONS
-from crowdmood.web.albums import SentAlbum, SentAlbums
-from crowdmood.web.analysis_process import AnalysisProcess, Outcome
+from crowdmood.web.photos.albums import SentAlbum, SentAlbums
+from crowdmood.web.recordings.analysis_process import AnalysisProcess, Outcome
 from crowdmood.web.refusals import Busy, Conflict, NotFound
 from crowdmood.web.settings import WebSettings
 

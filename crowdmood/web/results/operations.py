@@ -20,11 +20,11 @@ from crowdmood.files import bare_name, identity
 from crowdmood.report import PICTURES
 from crowdmood.results import list_runs, status_of
 from crowdmood.schemas import TABLES
-from crowdmood.web.films import Film, check_film, find_film
-from crowdmood.web.found_runs import Found, FoundRun
-from crowdmood.web.made_reports import made_report
 from crowdmood.web.refusals import NotFound
-from crowdmood.web.result_content import Content, content_of, pictures_of
+from crowdmood.web.results.content import Content, content_of, pictures_of
+from crowdmood.web.results.films import Film, check_film, find_film
+from crowdmood.web.results.found_runs import Found, FoundRun
+from crowdmood.web.results.made_reports import made_report
 
 router = APIRouter(prefix="/api/runs", tags=["results"])
 KEPT = {"Cache-Control": "private, max-age=600"}

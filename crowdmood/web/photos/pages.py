@@ -22,11 +22,12 @@ from crowdmood.photos.popularity import (
     how_good,
     there_is_popularity,
 )
-from crowdmood.web import photo_api
-from crowdmood.web.albums import SentAlbums
 from crowdmood.web.made_once import MadeOnce
-from crowdmood.web.photo_api import RunId, answer
-from crowdmood.web.photo_values import (
+from crowdmood.web.photos import operations as photo_api
+from crowdmood.web.photos.albums import SentAlbums
+from crowdmood.web.photos.operations import RunId, answer
+from crowdmood.web.photos.rankings import Rankings
+from crowdmood.web.photos.values import (
     Asked,
     asked,
     cover_picture,
@@ -38,7 +39,6 @@ from crowdmood.web.photo_values import (
     run_of_photos,
     with_faces,
 )
-from crowdmood.web.rankings import Rankings
 from crowdmood.web.refusals import NotFound
 from crowdmood.web.web_pages import page
 

@@ -15,11 +15,11 @@ from crowdmood.answer_pages import text_of
 from crowdmood.errors import CrowdmoodError, told
 from crowdmood.results import list_runs
 from crowdmood.sql_reports import SqlReport, shipped_reports
-from crowdmood.web import query_operations
-from crowdmood.web.found_runs import PATTERN
-from crowdmood.web.query_operations import LONGEST, asked_file, described_tables
-from crowdmood.web.questions import Question, Questions
+from crowdmood.web.questions import operations as query_operations
+from crowdmood.web.questions.operations import LONGEST, asked_file, described_tables
+from crowdmood.web.questions.processes import Question, Questions
 from crowdmood.web.refusals import NotFound, Refusal
+from crowdmood.web.results.found_runs import PATTERN
 from crowdmood.web.web_pages import page
 
 LONGEST_CELL = 300  # letters shown of a value

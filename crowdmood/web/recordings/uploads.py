@@ -22,9 +22,14 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from crowdmood.files import flush, write_aside
-from crowdmood.web.bodies import size
-from crowdmood.web.film_files import HEAD, clean_name, film_ending, with_ending
+from crowdmood.web.recordings.film_files import (
+    HEAD,
+    clean_name,
+    film_ending,
+    with_ending,
+)
 from crowdmood.web.refusals import Busy, Conflict, NotFound, Refusal, TooLarge
+from crowdmood.web.safety.bodies import size
 
 ID = "^[0-9a-f]{12}$"
 PIECE_BYTES = 8 * 2**20

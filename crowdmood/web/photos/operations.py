@@ -21,8 +21,9 @@ from crowdmood.photos.popularity import (
     there_is_popularity,
 )
 from crowdmood.photos.show import show_photo
-from crowdmood.web.albums import SentAlbum, SentAlbums
-from crowdmood.web.photo_values import (
+from crowdmood.web.photos.albums import SentAlbum, SentAlbums
+from crowdmood.web.photos.rankings import Rankings, photo_options
+from crowdmood.web.photos.values import (
     RUN,
     Asked,
     asked,
@@ -32,9 +33,8 @@ from crowdmood.web.photo_values import (
     runs_of,
     with_faces,
 )
-from crowdmood.web.rankings import Rankings, photo_options
+from crowdmood.web.recordings.uploads import ID
 from crowdmood.web.refusals import Busy, Conflict, WrongType
-from crowdmood.web.uploads import ID
 
 router = APIRouter(prefix="/api/photos", tags=["photos"])
 AlbumId = Annotated[str, InPath(pattern=ID, description="An album that was sent.")]

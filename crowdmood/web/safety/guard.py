@@ -15,13 +15,13 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from crowdmood.web.bodies import Body, too_large
-from crowdmood.web.browser_rules import HEADERS
 from crowdmood.web.error_answers import answer
-from crowdmood.web.limits import largest_body
-from crowdmood.web.rates import Rates, visitor_of
 from crowdmood.web.refusals import Busy, NotAllowed, Refusal, SignInNeeded
-from crowdmood.web.sessions import Sessions
+from crowdmood.web.safety.bodies import Body, too_large
+from crowdmood.web.safety.browser_rules import HEADERS
+from crowdmood.web.safety.limits import largest_body
+from crowdmood.web.safety.rates import Rates, visitor_of
+from crowdmood.web.safety.sessions import Sessions
 from crowdmood.web.settings import WebSettings
 
 OPEN = ("/login", "/static/", "/healthz", "/favicon.ico")  # what a visitor sees who has not said the token

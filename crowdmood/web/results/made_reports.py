@@ -8,7 +8,7 @@ from pathlib import Path
 
 from crowdmood.errors import ResultsError
 from crowdmood.schemas import TABLES
-from crowdmood.web.found_runs import FoundRun
+from crowdmood.web.results.found_runs import FoundRun
 
 LONGEST_S = 600
 

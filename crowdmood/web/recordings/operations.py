@@ -14,12 +14,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import ClientDisconnect
 
 from crowdmood.errors import CrowdmoodError
-from crowdmood.web.asked import Asked, options_from
 from crowdmood.web.error_answers import ErrorAnswer
-from crowdmood.web.recording_list import AnalysisState, Recording, RecordingList
-from crowdmood.web.recording_removal import remove_run, remove_upload
+from crowdmood.web.recordings.asked import Asked, options_from
+from crowdmood.web.recordings.listing import AnalysisState, Recording, RecordingList
+from crowdmood.web.recordings.removal import remove_run, remove_upload
+from crowdmood.web.recordings.uploads import ID, PIECE_BYTES, Upload
 from crowdmood.web.refusals import Conflict, TooLarge
-from crowdmood.web.uploads import ID, PIECE_BYTES, Upload
 
 router = APIRouter(tags=["recordings"], prefix="/api")
 LOOK_S, ALIVE_S = 0.25, 15.0  # between two looks for news, and between two signs of life

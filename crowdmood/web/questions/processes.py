@@ -89,7 +89,7 @@ class Questions:
 
 async def _answered(asked: bytes, limit_s: float) -> None:
     environment = {name: os.environ[name] for name in TOLD if name in os.environ}
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "crowdmood.web.asking", env=environment, stdin=asyncio.subprocess.PIPE,
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "crowdmood.web.questions.asking", env=environment, stdin=asyncio.subprocess.PIPE,
                                                    stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE)
     try:
         _, said = await asyncio.wait_for(process.communicate(asked), limit_s + 4 * GRACE_S)

@@ -1,8 +1,8 @@
 """The process that answers one question of a visitor and ends: whatever a query does, it does it to this process.
 
-    python -m crowdmood.web.asking < question.json
+    python -m crowdmood.web.questions.asking < question.json
 
-The question is a JSON object; see crowdmood.web.questions.Question, with which `file` is given, where the answer goes. What is wrong
+The question is a JSON object; see `Question` in crowdmood.web.questions.processes, with which `file` is given, where the answer goes. What is wrong
 is a sentence on stderr after the word "crowdmood: ", with exit status 1.
 """
 
@@ -101,7 +101,7 @@ def _chart(table: pa.Table, report: SqlReport) -> str | None:
 
     from crowdmood.charts import chart
     from crowdmood.pages import inline
-    from crowdmood.web.chosen_chart import chosen_plot
+    from crowdmood.web.questions.chosen_chart import chosen_plot
 
     if not report.plot:
         plot = chosen_plot(table)

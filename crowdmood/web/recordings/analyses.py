@@ -19,11 +19,15 @@ from typing import Any
 
 from crowdmood.errors import CrowdmoodError
 from crowdmood.files import write_aside
-from crowdmood.web.analysis_process import AnalysisProcess, Outcome, command_for
-from crowdmood.web.asked import options_from
+from crowdmood.web.recordings.analysis_process import (
+    AnalysisProcess,
+    Outcome,
+    command_for,
+)
+from crowdmood.web.recordings.asked import options_from
+from crowdmood.web.recordings.uploads import Upload, Uploads, writing
 from crowdmood.web.refusals import Busy, Conflict, NotFound
 from crowdmood.web.settings import WebSettings
-from crowdmood.web.uploads import Upload, Uploads, writing
 
 FILE = "analysis.json"
 LOOK_S = 0.5  # between two looks at whether another server has let go of the folder

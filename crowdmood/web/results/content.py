@@ -19,8 +19,8 @@ from crowdmood.report import page_values
 from crowdmood.results import FEW_PERSONS
 from crowdmood.schemas import TABLES
 from crowdmood.thumbnails import ERASED, GONE, MOST, NO_PERSONS, moment_pictures
-from crowdmood.web.films import find_film
-from crowdmood.web.found_runs import FoundRun
+from crowdmood.web.results.films import find_film
+from crowdmood.web.results.found_runs import FoundRun
 from crowdmood.web.web_pages import part
 
 SAID = ("overview", "headline", "mix", "happiest", "moments", "persons", "meeting")

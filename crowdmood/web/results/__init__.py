@@ -1,0 +1,1 @@
+"""The page of a recording, and everything of a run for programs."""
