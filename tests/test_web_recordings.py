@@ -184,7 +184,7 @@ def test_a_killed_server_takes_up_where_it_was(tmp_path, long_clip):
         server.process.wait()
         until(lambda: not lives(child), "the end of the analysis")
     row = json.loads((tmp_path / "uploads" / first / "analysis.json").read_text())
-    assert row["status"] == "waiting"
+    assert row["status"] == "waiting", row
     with serving(tmp_path) as server, server.program() as client:
         assert client.get(f"/api/uploads/{third}").json()["received"] == 9000
         done, seen = follow(client, first)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -57,7 +58,8 @@ def serving(results: Path, *options: str, token: str | None = None) -> Iterator[
         log = Path(folder) / "log"
         with log.open("wb") as written:
             process = subprocess.Popen([sys.executable, "-m", "crowdmood", "serve", "--port", "0", "--results", str(results), *options],
-                                       stdout=subprocess.PIPE, stderr=written, text=True, env=environment)
+                                       stdout=subprocess.PIPE, stderr=written, text=True, env=environment,
+                                       preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))  # what runs the tests may ignore it
         try:
             said = _said(process, log)
             yield Server(process, ADDRESS.search(said)[1], token, said, log)

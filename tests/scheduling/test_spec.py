@@ -115,7 +115,7 @@ def test_results_may_lie_on_s3(folder, monkeypatch):
                                     for option in parameter.opts if option.startswith("--")])
 def test_analyze_in_a_job_knows_the_options_of_the_command(option):
     key = option.removeprefix("--").replace("-", "_")
-    assert (key in SECTIONS["analyze"]) != (key in ("results", "report", "json", "quiet"))
+    assert (key in SECTIONS["analyze"]) != (key in ("results", "report", "json", "quiet", "progress", "with_stdin"))
 
 
 @pytest.mark.parametrize(("text", "sentence"), [
